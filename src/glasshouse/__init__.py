@@ -1,0 +1,1 @@
+"""The platform: SageMaker's lifecycle on your own machines."""

@@ -1,0 +1,1 @@
+"""What every capability shares: identity, the wire model, kinds, operations, storage, work and events."""
