@@ -1,0 +1,1 @@
+"""The metadata store: one schema, one set of statements, two databases."""

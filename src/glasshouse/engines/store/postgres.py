@@ -1,0 +1,37 @@
+"""PostgreSQL through psycopg: the store that several servers share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from glasshouse.engines.store.database import Database
+
+
+class PostgresStore(Database):
+    """The store in a PostgreSQL database, for instance postgresql+psycopg://user@host/name."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(_engine(url, "on"), _engine(url, "off"))
+
+
+def _engine(url: str, synchronous_commit: str) -> sa.Engine:
+    engine = sa.create_engine(
+        url,
+        isolation_level="READ COMMITTED",
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_deserializer=orjson.loads,
+        pool_pre_ping=True,
+        pool_size=16,
+        max_overflow=32,
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        connection.autocommit = True
+        connection.execute(f"SET synchronous_commit = {synchronous_commit}")
+        connection.autocommit = False
+
+    return engine

@@ -1,0 +1,93 @@
+"""The kernel's own tables. Times are seconds since the epoch, documents are JSON text."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from glasshouse.engines.store.metadata import METADATA
+
+DOCUMENT = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+BYTEWISE = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+"""Text compared byte by byte, so that both databases sort names alike."""
+
+RESOURCE = sa.Table(
+    "resource",
+    METADATA,
+    sa.Column("account", sa.Text, primary_key=True),
+    sa.Column("region", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("name", BYTEWISE, primary_key=True),
+    sa.Column("arn", sa.Text, nullable=False, unique=True),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("modified", sa.Double, nullable=False),
+    sa.Column("rev", sa.Integer, nullable=False),
+    sa.Column("due", sa.Double),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", sa.Double),
+    sa.Column("doc", DOCUMENT, nullable=False),
+    sa.Index("resource_by_created", "account", "region", "kind", "created", "name"),
+    sa.Index("resource_by_modified", "account", "region", "kind", "modified", "name"),
+    sa.Index("resource_by_status", "account", "region", "kind", "status", "created", "name"),
+    sa.Index(
+        "resource_due",
+        "due",
+        sqlite_where=sa.text("due IS NOT NULL"),
+        postgresql_where=sa.text("due IS NOT NULL"),
+    ),
+    sa.Index("resource_lease", "lease_owner", sqlite_where=sa.text("lease_owner IS NOT NULL")),
+)
+
+TAG = sa.Table(
+    "tag",
+    METADATA,
+    sa.Column("arn", sa.Text, primary_key=True),
+    sa.Column("key", BYTEWISE, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+EVENT = sa.Table(
+    "event",
+    METADATA,
+    sa.Column("seq", SERIAL, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("arn", sa.Text, nullable=False, index=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("from_status", sa.Text, nullable=False),
+    sa.Column("to_status", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("principal", sa.Text, nullable=False),
+    sa.Column("request_id", sa.Text, nullable=False),
+)
+
+EDGE = sa.Table(
+    "edge",
+    METADATA,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("target", sa.Text, primary_key=True),
+    sa.Column("relation", sa.Text, primary_key=True),
+    sa.Index("edge_by_target", "target"),
+)
+
+AUDIT = sa.Table(
+    "audit",
+    METADATA,
+    sa.Column("seq", SERIAL, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("principal", sa.Text, nullable=False),
+    sa.Column("access_key_id", sa.Text, nullable=False),
+    sa.Column("service", sa.Text, nullable=False),
+    sa.Column("operation", sa.Text, nullable=False),
+    sa.Column("resource", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("request_id", sa.Text, nullable=False),
+)
+
+VERSION = sa.Table("schema_version", METADATA, sa.Column("version", sa.Integer, primary_key=True))

@@ -1,0 +1,174 @@
+"""The operations on offer, and call(): the only way in."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from glasshouse.kernel import errors, ids, search, tags, verbs
+from glasshouse.kernel.access import Access
+from glasshouse.kernel.audit import Audit
+from glasshouse.kernel.capability import Capability
+from glasshouse.kernel.context import Context, Ports
+from glasshouse.kernel.identity import Caller
+from glasshouse.kernel.kinds import Kind
+from glasshouse.kernel.model import Services, read, write
+from glasshouse.kernel.operations import Handler, Operation, marked
+
+KERNEL_OPERATIONS = (tags, search)
+
+
+class Ambiguous(RuntimeError):
+    """Two handlers for one operation, or a handler for an operation that is not in the model."""
+
+
+class Registry:
+    """Everything that can be called. Built once; read-only and thread-safe afterwards."""
+
+    def __init__(
+        self,
+        *,
+        services: Services,
+        capabilities: Iterable[Capability],
+        ports: Ports,
+        access: Access,
+        audit: Audit,
+        wake: Callable[[], None],
+    ) -> None:
+        capabilities = tuple(capabilities)
+        self.kinds: Mapping[str, Kind] = _by_noun(capabilities)
+        self._services = services
+        self._ports = ports
+        self._access = access
+        self._audit = audit
+        self._wake = wake
+        self._offered = self._collected(capabilities)
+
+    def call(
+        self, service: str, operation: str, body: Mapping[str, Any], caller: Caller, *, request_id: str = ""
+    ) -> dict[str, Any]:
+        """Permission, read, handler, write; one audit entry whatever happens. Raises errors.WireError."""
+        request_id = request_id or ids.request_id()
+        resource = _named(body)
+        outcome = "InternalFailure"
+        try:
+            self._access.check(caller, f"{service}:{operation}", resource)
+            answer = self._answer(service, operation, body, caller, request_id)
+            outcome = "ok"
+        except errors.WireError as error:
+            outcome = error.code
+            raise
+        finally:
+            self._audit.record(
+                caller,
+                service=service,
+                operation=operation,
+                resource=resource,
+                outcome=outcome,
+                request_id=request_id,
+            )
+        return answer
+
+    def offered(self, service: str = "sagemaker") -> tuple[str, ...]:
+        """The names of the operations that are offered, sorted."""
+        return tuple(sorted(name for of, name in self._offered if of == service))
+
+    def services(self) -> tuple[str, ...]:
+        return tuple(sorted({service for service, _ in self._offered}))
+
+    def context(self, caller: Caller, *, request_id: str) -> Context:
+        """What a handler is given when it works for `caller`."""
+
+        def call_on(operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
+            return self.call("sagemaker", operation, body, caller, request_id=request_id)
+
+        return Context(
+            caller=caller,
+            ports=self._ports,
+            request_id=request_id,
+            call=call_on,
+            kinds=self.kinds,
+            wake=self._wake,
+        )
+
+    def _answer(
+        self, service: str, operation: str, body: Mapping[str, Any], caller: Caller, request_id: str
+    ) -> dict[str, Any]:
+        offered = self._offered.get((service, operation))
+        if offered is None:
+            if not self._is_modelled(service, operation):
+                raise errors.WireError(
+                    f"{operation} is not an operation of {service}.",
+                    code="UnknownOperationException",
+                    status=404,
+                )
+            raise errors.NotOffered(operation)
+        model = self._services[service]
+        request = read(model, operation, body, patterns=not self._ports.settings.relax_patterns)
+        answer = offered.handler(request, self.context(caller, request_id=request_id))
+        return write(model, operation, answer)
+
+    def _is_modelled(self, service: str, operation: str) -> bool:
+        try:
+            return operation in self._services[service].operations
+        except KeyError:
+            return False
+
+    def _collected(self, capabilities: tuple[Capability, ...]) -> Mapping[tuple[str, str], Operation]:
+        found: dict[tuple[str, str], Operation] = {}
+        modules = [*KERNEL_OPERATIONS, *(m for c in capabilities for m in c.operations)]
+        for one in (one for module in modules for one in marked(module)):
+            place = (one.service, one.name)
+            if place in found:
+                raise Ambiguous(f"{one.service} {one.name} has two handlers.")
+            if not self._is_modelled(*place):
+                raise Ambiguous(f"{one.name} is not an operation of {one.service}.")
+            found[place] = one
+        for kind in self.kinds.values():
+            for name, handler in self._derived(kind, found):
+                found.setdefault(
+                    ("sagemaker", name), Operation(service="sagemaker", name=name, handler=handler)
+                )
+        return found
+
+    def _derived(
+        self, kind: Kind, found: Mapping[tuple[str, str], Operation]
+    ) -> Iterable[tuple[str, Handler]]:
+        """The regular verbs that the service model has for the kind."""
+        candidates: dict[str, Handler] = {
+            f"Create{kind.noun}": functools.partial(verbs.create, kind),
+            f"Describe{kind.noun}": functools.partial(verbs.describe, kind),
+            f"Delete{kind.noun}": functools.partial(verbs.delete, kind),
+        }
+        if kind.stopping:
+            candidates[f"Stop{kind.noun}"] = functools.partial(verbs.stop, kind)
+        listing = f"List{kind.plural}"
+        if self._is_modelled("sagemaker", listing) and ("sagemaker", listing) not in found:
+            member = _list_member(self._services["sagemaker"].operation(listing))
+            candidates[listing] = functools.partial(verbs.list_, kind, member=member)
+        return [(n, h) for n, h in candidates.items() if self._is_modelled("sagemaker", n)]
+
+
+def _by_noun(capabilities: tuple[Capability, ...]) -> Mapping[str, Kind]:
+    kinds: dict[str, Kind] = {}
+    for kind in (kind for capability in capabilities for kind in capability.kinds):
+        if kind.noun in kinds:
+            raise Ambiguous(f"Two capabilities declare the kind {kind.noun}.")
+        kinds[kind.noun] = kind
+    return kinds
+
+
+def _list_member(model: Any) -> str:
+    lists = [name for name, shape in model.output_shape.members.items() if shape.type_name == "list"]
+    if len(lists) != 1:
+        raise Ambiguous(f"{model.name} answers {len(lists)} lists; write an operation for it.")
+    return str(lists[0])
+
+
+def _named(body: Mapping[str, Any]) -> str:
+    """What the request is about, for permission and audit: the first name or ARN it gives, or *."""
+    for member, value in body.items():
+        if isinstance(value, str) and member.endswith(("Name", "Arn", "name")):
+            return value[:2048]
+    return "*"

@@ -1,0 +1,127 @@
+"""Every setting, with its default, unit and meaning. The only module that reads the environment."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+PREFIX = "GLASSHOUSE_"
+RESERVED = ("GLASSHOUSE_TEST_",)
+"""Prefixes that the tests use for themselves."""
+
+PASSED_TO_JOBS = (
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_CERT",
+    "UV_INDEX_URL",
+    "UV_DEFAULT_INDEX",
+    "UV_EXTRA_INDEX_URL",
+    "UV_FIND_LINKS",
+)
+"""Variables of the server's environment that a job with network may need to reach a package index."""
+
+
+class UnknownSetting(ValueError):
+    """A variable with our prefix that names no setting."""
+
+
+def _default_data() -> Path:
+    return Path.home() / ".glasshouse"
+
+
+def _told(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a server needs to know at start. Each field `x` is set by GLASSHOUSE_X or by an option."""
+
+    data: Path = field(
+        default_factory=_default_data,
+        metadata={"help": "Folder that holds everything the server keeps."},
+    )
+    host: str = _told("127.0.0.1", "Address to listen on.")
+    port: int = _told(8400, "TCP port to listen on; 0 takes a free one.")
+    account: str = _told("000000000000", "The account id, 12 digits.")
+    region: str = _told("us-east-1", "The region; must be one AWS has, since SDKs check it.")
+    insecure: bool = _told(False, "Accept plain HTTP on an address other than loopback.")
+    tls_certificate: str = _told("", "PEM file with the server's certificate chain; empty for plain HTTP.")
+    tls_key: str = _told("", "PEM file with the private key of the certificate.")
+    store_url: str = _told(
+        "", "SQLAlchemy URL of a PostgreSQL database; empty for SQLite in the data folder."
+    )
+    environments: str = _told("", "Folder for built runtimes; empty for one inside the data folder.")
+    unsandboxed_jobs: str = _told(
+        "", "The words accept-the-risk let jobs run without isolation where the sandbox cannot be had."
+    )
+    relax_patterns: bool = _told(False, "Accept strings that break the service model's patterns.")
+    workers: int = _told(8, "Threads that carry work forward.")
+    lease_s: float = _told(15.0, "Seconds after which the work of a dead server may be taken over.")
+    drain_s: float = _told(20.0, "Seconds that running requests get when the server is told to end.")
+    job_environment: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata={"help": "Not a variable: what jobs with network inherit.", "internal": True},
+    )
+
+    @classmethod
+    def read(
+        cls, overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None
+    ) -> Self:
+        """Settings from the environment, then from `overrides` (None values are left out).
+
+        Raises UnknownSetting for a variable with our prefix that is no setting, and ValueError for a bad value.
+        """
+        source = os.environ if environ is None else environ
+        values = _from_environment(source, {f.name: f for f in dataclasses.fields(cls)})
+        values |= {name: value for name, value in (overrides or {}).items() if value is not None}
+        values["data"] = Path(values.get("data", _default_data())).expanduser().resolve()
+        values["job_environment"] = {name: source[name] for name in PASSED_TO_JOBS if name in source}
+        return cls(**values)
+
+    @property
+    def environments_folder(self) -> Path:
+        return (
+            Path(self.environments).expanduser().resolve()
+            if self.environments
+            else self.data / "environments"
+        )
+
+    @property
+    def is_loopback(self) -> bool:
+        return self.host in ("127.0.0.1", "::1", "localhost")
+
+
+def _from_environment(
+    source: Mapping[str, str], fields: Mapping[str, dataclasses.Field[Any]]
+) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for variable, text in source.items():
+        if not variable.startswith(PREFIX) or variable.startswith(RESERVED):
+            continue
+        known = fields.get(variable.removeprefix(PREFIX).lower())
+        if known is None or known.metadata.get("internal"):
+            raise UnknownSetting(f"{variable} is not a setting; `glasshouse doctor` lists them all.")
+        values[known.name] = _parsed(variable, text, known)
+    return values
+
+
+def _parsed(variable: str, text: str, known: dataclasses.Field[Any]) -> Any:
+    kind = str(known.type)
+    if kind == "bool":
+        if text.lower() not in ("1", "true", "yes", "0", "false", "no", ""):
+            raise ValueError(f"{variable} must be true or false, not {text!r}.")
+        return text.lower() in ("1", "true", "yes")
+    try:
+        return int(text) if kind == "int" else float(text) if kind == "float" else text
+    except ValueError as error:
+        raise ValueError(f"{variable} must be a number, not {text!r}.") from error
