@@ -1,0 +1,61 @@
+"""Model files -> ensembles, by content and without executing anything the file holds."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Protocol, runtime_checkable
+
+from glasskit.trees import ensembles, errors, lightgbm, xgboost
+
+_SIGNS_OF_PICKLE = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+
+
+@runtime_checkable
+class LightGBMBooster(Protocol):
+    """A fitted `lightgbm.Booster`."""
+
+    def model_to_string(self) -> str: ...
+
+
+@runtime_checkable
+class XGBoostBooster(Protocol):
+    """A fitted `xgboost.Booster`."""
+
+    def save_raw(self, raw_format: str = ...) -> bytearray: ...
+
+
+Source = str | pathlib.Path | bytes | LightGBMBooster | XGBoostBooster
+
+
+def load(source: Source) -> ensembles.Ensemble:
+    """The ensemble in a model file (path), a model's text or bytes, or a fitted booster.
+
+    LightGBM text, XGBoost JSON and XGBoost UBJ are told apart by their content.
+    """
+    if isinstance(source, pathlib.Path):
+        return _from_bytes(source.read_bytes())
+    if isinstance(source, bytes):
+        return _from_bytes(source)
+    if isinstance(source, str):
+        is_text = "\n" in source or source.lstrip().startswith("{")
+        return _from_bytes(source.encode() if is_text else pathlib.Path(source).read_bytes())
+    if isinstance(source, LightGBMBooster):
+        return lightgbm.from_text(source.model_to_string())
+    if isinstance(source, XGBoostBooster):
+        return xgboost.from_ubj(bytes(source.save_raw(raw_format="ubj")))
+    raise errors.ModelUnsupported(f"A {type(source).__name__}", "Give a model file, its text or a booster.")
+
+
+def _from_bytes(data: bytes) -> ensembles.Ensemble:
+    if data.startswith(_SIGNS_OF_PICKLE):
+        raise errors.ModelUnsupported(
+            "A pickled model", "Save it in the library's own format: reading a pickle runs its code."
+        )
+    if data[:1] == b"{" and data[1:2] in (b"L", b"i", b"U", b"I", b"l", b"$", b"#"):
+        return xgboost.from_ubj(data)
+    if data.lstrip()[:1] == b"{":
+        return xgboost.from_json(data)
+    try:
+        return lightgbm.from_text(data.decode())
+    except UnicodeDecodeError as exc:
+        raise errors.ModelUnreadable("LightGBM or XGBoost", "it is neither text nor UBJ") from exc
