@@ -1,0 +1,1 @@
+"""Whole journeys, written against the public interface only."""
