@@ -13,12 +13,17 @@ Handle = NewType("Handle", dict[str, Any])
 # --- Files: content-addressed blobs -------------------------------------------------------------
 
 
+PLAIN = "plain"
+"""The domain of blobs that no key encrypts."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blob:
-    """Bytes that are durable. `digest` is the SHA-256 of the content, in hexadecimal."""
+    """Bytes that are durable. `digest` is the SHA-256 of the content, in hexadecimal, unique in its key's domain."""
 
     digest: str
     size_bytes: int
+    domain: str = PLAIN
 
 
 class BlobWriter(Protocol):
@@ -39,9 +44,17 @@ class Files(Protocol):
         """The bytes in [start, stop). Raises KeyError for an unknown digest."""
 
     def exists(self, digest: str) -> bool: ...
-    def remove(self, digest: str) -> None: ...
+    def written_at(self, digest: str) -> float:
+        """When the content was last committed, in seconds since the epoch. Raises KeyError."""
+
+    def remove(self, digest: str) -> None:
+        """Nothing happens when there is no such blob."""
+
     def digests(self) -> Iterator[str]:
         """All stored digests, in no order."""
+
+    def remove_unfinished(self, before: float) -> int:
+        """Removes what writers that never came to an end left before that time, and says how many."""
 
 
 # --- Executor: jobs ------------------------------------------------------------------------------
@@ -61,12 +74,13 @@ class Mount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """None means unlimited."""
+    """None means unlimited. `grace_s` lies between SIGTERM and SIGKILL at the time limit, or when a peer failed."""
 
     cpus: float | None = None
     memory_bytes: int | None = None
     time_s: float | None = None
     n_processes: int | None = 4096
+    grace_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +205,8 @@ class Runtime:
     environment: str
     command: Mapping[Purpose, tuple[str, ...]]
     env: Mapping[str, str]
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    """Metric names and regular expressions that a built-in algorithm's log is read with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
