@@ -1,0 +1,1 @@
+"""One module per protocol: requests to dictionaries, dictionaries and errors to answers."""
