@@ -1,0 +1,205 @@
+"""The composition root: reads settings, picks engines, loads capabilities, opens doors."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from glasshouse.doors import gateway, listen
+from glasshouse.doors.files import FilesDoor
+from glasshouse.doors.runtime import RuntimeDoor
+from glasshouse.doors.wire import WireDoor
+from glasshouse.engines.execute.sandbox import SandboxExecutor
+from glasshouse.engines.files.local import LocalFiles
+from glasshouse.engines.identity import local as identity
+from glasshouse.engines.images import LockedImages
+from glasshouse.engines.serve.process import ProcessServer
+from glasshouse.engines.store.sqlite import SqliteStore
+from glasshouse.kernel.access import Access
+from glasshouse.kernel.audit import Audit
+from glasshouse.kernel.capability import Capability
+from glasshouse.kernel.clock import Clock, SystemClock
+from glasshouse.kernel.context import Context, Ports
+from glasshouse.kernel.identity import Caller
+from glasshouse.kernel.ids import Arn
+from glasshouse.kernel.model import Services
+from glasshouse.kernel.objects import Objects
+from glasshouse.kernel.records import Record, Store
+from glasshouse.kernel.registry import Registry
+from glasshouse.kernel.settings import Settings
+from glasshouse.kernel.signatures import Verifier
+from glasshouse.kernel.work import WorkLoop
+
+CAPABILITIES = ("prepare", "train", "registry", "deploy", "monitor", "govern")
+"""The stages of the lifecycle that are offered, in its order."""
+
+log = logging.getLogger(__name__)
+
+ACCEPT_RISK = "accept-the-risk"
+CREDENTIALS = "credentials.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """A server's parts, put together and not yet started."""
+
+    settings: Settings
+    ports: Ports
+    services: Services
+    registry: Registry
+    access: Access
+    audit: Audit
+    work: WorkLoop
+
+
+def serve(settings: Settings) -> int:
+    """Runs the server until it is told to end; the exit status. Raises listen.CannotListen."""
+    listener = listen.open_port(settings)
+    platform = assemble(settings, endpoint_url=lambda: listener.url)
+
+    def started() -> None:
+        platform.work.start()
+        listen.write_record(settings, listener)
+        log.info("server.started", extra={"url": listener.url, "data": str(settings.data)})
+
+    def ended() -> None:
+        listen.remove_record(settings.data)
+        platform.work.end()
+        platform.ports.store.close()
+        log.info("server.ended")
+
+    listen.serve(doors(platform), listener, settings, started=started, ended=ended)
+    return 0
+
+
+def doors(platform: Platform) -> gateway.Gateway:
+    """Every door behind the one port."""
+    ports, settings = platform.ports, platform.settings
+    verifier = Verifier(identities=ports.identities, clock=ports.clock, region=settings.region)
+    return gateway.Gateway(
+        wire=WireDoor(
+            registry=platform.registry, verifier=verifier, services=platform.services, clock=ports.clock
+        ),
+        files=FilesDoor(
+            objects=ports.objects,
+            verify=verifier,
+            access=platform.access,
+            audit=platform.audit,
+            clock=ports.clock,
+            region=settings.region,
+        ),
+        runtime=RuntimeDoor(
+            ports=ports,
+            registry=platform.registry,
+            verifier=verifier,
+            access=platform.access,
+            audit=platform.audit,
+        ),
+    )
+
+
+def assemble(settings: Settings, *, endpoint_url: Callable[[], str]) -> Platform:
+    """Builds every part. Raises what the engines raise when the data folder cannot be used."""
+    clock = SystemClock()
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    keys = identity.load_or_make(settings.data / CREDENTIALS, account=settings.account)
+    store = open_store(settings)
+    ports = _ports(settings, store, clock, identity.LocalIdentities(keys, clock=clock), endpoint_url)
+    services = Services()
+    access = Access(settings.account)
+    audit = Audit(store=store, clock=clock)
+    capabilities = tuple(load_capabilities())
+    work: list[WorkLoop] = []
+    registry = Registry(
+        services=services,
+        capabilities=capabilities,
+        ports=ports,
+        access=access,
+        audit=audit,
+        wake=lambda: work[0].wake(),
+    )
+    work.append(_work_loop(settings, ports, registry, capabilities))
+    return Platform(
+        settings=settings,
+        ports=ports,
+        services=services,
+        registry=registry,
+        access=access,
+        audit=audit,
+        work=work[0],
+    )
+
+
+def load_capabilities() -> Iterator[Capability]:
+    for name in CAPABILITIES:
+        yield importlib.import_module(f"glasshouse.capabilities.{name}").CAPABILITY
+
+
+def open_store(settings: Settings) -> Store:
+    """SQLite in the data folder, or the PostgreSQL database that the settings name."""
+    if not settings.store_url:
+        return SqliteStore(settings.data / "glasshouse.db")
+    from glasshouse.engines.store.postgres import PostgresStore
+
+    return PostgresStore(settings.store_url)
+
+
+def make_executor(settings: Settings) -> SandboxExecutor:
+    return SandboxExecutor(unsandboxed=settings.unsandboxed_jobs == ACCEPT_RISK, hide=(settings.data,))
+
+
+def make_images(settings: Settings, report: Callable[[str], None]) -> LockedImages:
+    return LockedImages(folder=settings.environments_folder, report=report)
+
+
+def _ports(
+    settings: Settings,
+    store: Store,
+    clock: Clock,
+    identities: identity.LocalIdentities,
+    endpoint_url: Callable[[], str],
+) -> Ports:
+    executor = make_executor(settings)
+    return Ports(
+        settings=settings,
+        store=store,
+        objects=Objects(store=store, files=LocalFiles(settings.data / "blobs", clock=clock), clock=clock),
+        logs_folder=settings.data / "logs",
+        executor=executor,
+        server=ProcessServer(executor, sockets=settings.data / "run"),
+        images=make_images(settings, _reported),
+        identities=identities,
+        clock=clock,
+        endpoint_url=endpoint_url,
+    )
+
+
+def _work_loop(
+    settings: Settings, ports: Ports, registry: Registry, capabilities: tuple[Capability, ...]
+) -> WorkLoop:
+    def context_for(record: Record) -> Context:
+        """Work is done in the platform's own name, within the resource's account and region."""
+        caller = Caller(
+            account=record.key.account,
+            region=record.key.region,
+            arn=Arn(f"arn:aws:iam::{record.key.account}:role/GlasshouseWork"),
+            user_id="work",
+            is_root=True,
+        )
+        return registry.context(caller, request_id=f"work-{record.rev}-{record.key.name}")
+
+    return WorkLoop(
+        store=ports.store,
+        clock=ports.clock,
+        kinds=registry.kinds,
+        steps={noun: step for c in capabilities for noun, step in c.steps.items()},
+        context_for=context_for,
+        threads=settings.workers,
+        lease_s=settings.lease_s,
+    )
+
+
+def _reported(text: str) -> None:
+    log.info("environment.progress", extra={"text": text})

@@ -1,0 +1,1 @@
+"""The lifecycle, one folder a stage. Capabilities never import each other."""

@@ -1,0 +1,144 @@
+"""The training job as data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from glasshouse.kernel import errors, kinds
+from glasshouse.kernel.context import Context
+from glasshouse.kernel.jobs import instances, metrics, requests
+from glasshouse.kernel.kinds import IN_USE, MISSING_JOB, Doc, Kind, Machine
+from glasshouse.kernel.records import Condition, Record
+from glasshouse.kernel.unsupported import Unsupported, refuse
+
+DAY_S = 86400
+
+REFUSED = (
+    Unsupported(path="AlgorithmSpecification.AlgorithmName"),
+    Unsupported(path="AlgorithmSpecification.TrainingImageConfig"),
+    Unsupported(path="AlgorithmSpecification.TrainingInputMode", accepts=("File", "FastFile")),
+    Unsupported(path="InputDataConfig[].InputMode", accepts=("File", "FastFile")),
+    Unsupported(path="InputDataConfig[].CompressionType", accepts=("None",)),
+    Unsupported(path="InputDataConfig[].RecordWrapperType", accepts=("None",)),
+    Unsupported(path="InputDataConfig[].ShuffleConfig"),
+    *requests.unsupported_sources("InputDataConfig[].DataSource"),
+    Unsupported(path="OutputDataConfig.KmsKeyId", accepts=("",)),
+    Unsupported(path="ResourceConfig.VolumeKmsKeyId", accepts=("",)),
+    Unsupported(path="ResourceConfig.KeepAlivePeriodInSeconds", accepts=(0,)),
+    Unsupported(path="ResourceConfig.InstanceGroups", accepts=([],)),
+    Unsupported(path="ResourceConfig.TrainingPlanArn"),
+    Unsupported(path="ResourceConfig.InstancePlacementConfig"),
+    Unsupported(path="ResourceConfig.InstancePreferences", accepts=([],)),
+    Unsupported(path="VpcConfig"),
+    Unsupported(path="EnableInterContainerTrafficEncryption", accepts=(False,)),
+    Unsupported(path="DebugHookConfig.CollectionConfigurations", accepts=([],)),
+    Unsupported(path="DebugHookConfig.HookParameters", accepts=({},)),
+    Unsupported(path="DebugRuleConfigurations", accepts=([],)),
+    Unsupported(path="ProfilerConfig.ProfilingParameters", accepts=({},)),
+    Unsupported(path="ProfilerRuleConfigurations", accepts=([],)),
+    Unsupported(path="TensorBoardOutputConfig"),
+    Unsupported(path="ExperimentConfig", accepts=({},)),
+    Unsupported(path="RemoteDebugConfig.EnableRemoteDebug", accepts=(False,)),
+    Unsupported(path="InfraCheckConfig.EnableInfraCheck", accepts=(False,)),
+    Unsupported(path="SessionChainingConfig.EnableSessionTagChaining", accepts=(False,)),
+    Unsupported(path="ServerlessJobConfig"),
+    Unsupported(path="MlflowConfig"),
+    Unsupported(path="ModelPackageConfig"),
+)
+
+
+def _fill(doc: Doc, context: Context) -> Doc:
+    """Defaults and checks at creation. Raises errors.Validation for what cannot be carried out."""
+    refuse(doc, REFUSED)
+    needed = ("AlgorithmSpecification", "RoleArn", "OutputDataConfig", "ResourceConfig", "StoppingCondition")
+    requests.must_have(doc, [name for name in needed if name != "StoppingCondition"])
+    algorithm = doc["AlgorithmSpecification"]
+    requests.must_have(algorithm, ["TrainingImage"], at="AlgorithmSpecification")
+    runtime = context.ports.images.resolve(algorithm["TrainingImage"])
+    if "training" not in runtime.purposes:
+        raise errors.Validation(f"The image {algorithm['TrainingImage']} is not a training image.")
+    metrics.check(algorithm.get("MetricDefinitions", []))
+    requests.check_role(doc["RoleArn"], context)
+    requests.check_channels(doc.get("InputDataConfig", []))
+    return {
+        "HyperParameters": doc.get("HyperParameters", {}),
+        "InputDataConfig": doc.get("InputDataConfig", []),
+        "OutputDataConfig": _output(doc["OutputDataConfig"]),
+        "ResourceConfig": _resources(doc["ResourceConfig"]),
+        "StoppingCondition": {"MaxRuntimeInSeconds": DAY_S, **doc.get("StoppingCondition", {})},
+        "EnableNetworkIsolation": doc.get("EnableNetworkIsolation", False),
+        "EnableInterContainerTrafficEncryption": False,
+        "EnableManagedSpotTraining": doc.get("EnableManagedSpotTraining", False),
+        "ProfilingStatus": "Disabled",
+        "SecondaryStatus": "Starting",
+        "SecondaryStatusTransitions": [
+            {
+                "Status": "Starting",
+                "StartTime": context.ports.clock.now(),
+                "StatusMessage": "Starting the training job",
+            }
+        ],
+    }
+
+
+def _output(given: Doc) -> Doc:
+    requests.check_uri(given["S3OutputPath"], at="OutputDataConfig.S3OutputPath")
+    return {"KmsKeyId": "", "CompressionType": "GZIP", **given}
+
+
+def _resources(given: Doc) -> Doc:
+    requests.must_have(given, ["InstanceType"], at="ResourceConfig")
+    instances.limits_of(given["InstanceType"], time_s=None)
+    return {"InstanceCount": 1, "VolumeSizeInGB": 30, **given}
+
+
+def _uses(doc: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    for channel in doc["InputDataConfig"]:
+        yield channel["DataSource"]["S3DataSource"]["S3Uri"], "ContributedTo"
+    yield doc["AlgorithmSpecification"]["TrainingImage"], "ContributedTo"
+
+
+def _view(record: Record, _context: Context) -> Doc:
+    """What clients read without asking whether it is there."""
+    return {"ModelArtifacts": record.doc.get("ModelArtifacts", {"S3ModelArtifacts": ""})}
+
+
+def _may_delete(record: Record, _context: Context) -> None:
+    if not MACHINE.is_final(record.status):
+        raise errors.Conflict(
+            f"The training job {record.key.name} is in status {record.status}; stop it before deleting it."
+        )
+
+
+MACHINE = Machine(
+    first="InProgress",
+    moves={
+        "InProgress": frozenset({"Completed", "Failed", "Stopping", "Stopped"}),
+        "Stopping": frozenset({"Stopped", "Failed"}),
+    },
+)
+
+TRAINING_JOB = Kind(
+    noun="TrainingJob",
+    states=MACHINE,
+    stopping="Stopping",
+    missing=kinds.Sentence(
+        code=MISSING_JOB.code,
+        text="Requested resource not found.",
+        source="SDK v2 matches 'Requested resource not found'",
+    ),
+    exists=IN_USE,
+    fill=_fill,
+    uses=_uses,
+    view=_view,
+    may_delete=_may_delete,
+    filters={
+        "WarmPoolStatusEquals": lambda value: Condition(
+            field="WarmPoolStatus.Status", operator="=", value=value, in_doc=True
+        ),
+        "TrainingPlanArnEquals": lambda value: Condition(
+            field="ResourceConfig.TrainingPlanArn", operator="=", value=value, in_doc=True
+        ),
+    },
+)

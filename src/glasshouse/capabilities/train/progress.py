@@ -1,0 +1,50 @@
+"""The secondary statuses that clients print, and the metrics they plot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from glasshouse.capabilities.train import contract
+from glasshouse.kernel.context import Context
+from glasshouse.kernel.jobs import metrics
+from glasshouse.kernel.jobs.folders import Attempt, host_names
+from glasshouse.kernel.jobs.phases import Followed
+from glasshouse.kernel.records import Record
+
+MESSAGES = {
+    "Starting": "Starting the training job",
+    "Downloading": "Downloading the training image and input data",
+    "Training": "Training image download completed. Training in progress.",
+    "Uploading": "Uploading generated training model",
+    "Stopping": "Stopping the training job",
+    "Restarting": "Restarting the training job after an interruption",
+    "Completed": "Training job completed",
+    "Failed": "Training job failed",
+    "Stopped": "Training job stopped",
+    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+}
+
+
+def entered(record: Record, status: str, now: float, *, final: bool = False) -> dict[str, Any]:
+    """The members that change when the job enters a secondary status; each transition ends the one before."""
+    past = [dict(one) for one in record.doc["SecondaryStatusTransitions"]]
+    if past:
+        past[-1].setdefault("EndTime", now)
+    latest = {"Status": status, "StartTime": now, "StatusMessage": MESSAGES[status]}
+    if final:
+        latest["EndTime"] = now
+    return {"SecondaryStatus": status, "SecondaryStatusTransitions": [*past, latest]}
+
+
+def metrics_of(record: Record, context: Context, attempt: Attempt, offset: int) -> Followed | None:
+    """New metric values in the log after `offset`; None when there are none."""
+    definitions = contract.metric_definitions(record, context)
+    if not definitions:
+        return None
+    scan = metrics.scan(contract.log_of(record, context, attempt, host_names(1)[0]), definitions, offset)
+    if not scan.latest:
+        return None
+    known = {m["MetricName"]: m for m in record.doc.get("FinalMetricDataList", [])}
+    for name, (value, at) in scan.latest.items():
+        known[name] = {"MetricName": name, "Value": value, "Timestamp": at}
+    return Followed(patch={"FinalMetricDataList": list(known.values())}, memory={"offset": scan.offset})

@@ -1,0 +1,140 @@
+"""Opens the port and keeps it open until the server is told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from glasshouse.doors.gateway import Door
+from glasshouse.kernel import ids
+from glasshouse.kernel.settings import Settings
+
+log = logging.getLogger(__name__)
+
+RECORD = "server.json"
+BACKLOG = 2048
+
+
+class CannotListen(RuntimeError):
+    """The port cannot be opened, or must not be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """An open socket and the address clients use."""
+
+    socket: socket.socket
+    url: str
+
+
+def open_port(settings: Settings) -> Listener:
+    """Binds the port. Raises CannotListen with the way to mend it."""
+    if not settings.is_loopback and not settings.tls_certificate and not settings.insecure:
+        raise CannotListen(
+            f"Listening on {settings.host} without TLS would send data and model answers in the clear; give "
+            "--tls-certificate and --tls-key, or --insecure to accept that."
+        )
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        opened.bind((settings.host, settings.port))
+    except OSError as error:
+        opened.close()
+        raise CannotListen(
+            f"Port {settings.port} on {settings.host} cannot be opened ({error.strerror}); is another server "
+            "using it? Choose another with --port."
+        ) from error
+    opened.listen(BACKLOG)
+    host = "127.0.0.1" if settings.is_loopback or settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared, not bound
+    scheme = "https" if settings.tls_certificate else "http"
+    return Listener(socket=opened, url=f"{scheme}://{host}:{opened.getsockname()[1]}")
+
+
+def serve(
+    door: Door,
+    listener: Listener,
+    settings: Settings,
+    *,
+    started: Callable[[], None],
+    ended: Callable[[], None],
+) -> None:
+    """Answers until SIGTERM or SIGINT; then running requests get drain_s seconds. Blocks.
+
+    started: called when requests are being answered. ended: called after the last one.
+    """
+    config = uvicorn.Config(
+        door,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(settings.drain_s),
+        ssl_certfile=settings.tls_certificate or None,
+        ssl_keyfile=settings.tls_key or None,
+    )
+    _survive_signals()
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(_serve(uvicorn.Server(config), listener, started))
+    ended()
+
+
+async def _serve(server: uvicorn.Server, listener: Listener, started: Callable[[], None]) -> None:
+    task = asyncio.create_task(server.serve(sockets=[listener.socket]))
+    while not server.started and not task.done():
+        await asyncio.sleep(0.01)
+    if server.started:
+        started()
+    await task
+
+
+def write_record(settings: Settings, listener: Listener) -> None:
+    """Tells other commands where the server of this data folder answers."""
+    content = {
+        "endpoint": listener.url,
+        "region": settings.region,
+        "account": settings.account,
+        "pid": os.getpid(),
+    }
+    path = settings.data / RECORD
+    draft = path.with_suffix(f".{ids.token(4)}")
+    draft.write_text(json.dumps(content))
+    draft.rename(path)
+
+
+def read_record(data: Path) -> dict[str, str] | None:
+    """The record of a server that is running, or None."""
+    try:
+        found: dict[str, str] = json.loads((data / RECORD).read_text())
+        os.kill(int(found["pid"]), 0)
+    except (FileNotFoundError, ValueError, KeyError, ProcessLookupError):
+        return None
+    except PermissionError:
+        return found
+    return found
+
+
+def remove_record(data: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        (data / RECORD).unlink()
+
+
+def _survive_signals() -> None:
+    """Uvicorn drains on SIGTERM and then raises the signal again; the rest of our shutdown comes after that."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: None)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -1,0 +1,1 @@
+"""What training, processing and batch transform share: a job's folder, its inputs, its hosts, its end."""

@@ -1,0 +1,61 @@
+"""Where an attempt of a job lives on disk."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from glasshouse.kernel import errors
+from glasshouse.kernel.records import Record
+from glasshouse.kernel.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try at a job. A second try never sees the files of the first."""
+
+    root: Path
+    number: int
+
+    @property
+    def run(self) -> Path:
+        """The executor's own folder."""
+        return self.root / "run"
+
+    def opt_ml(self, host: str) -> Path:
+        """What the host sees as /opt/ml."""
+        return self.root / host / "ml"
+
+    def inside(self, host: str, *parts: str) -> Path:
+        """A path under the host's /opt/ml. The job may have put a link in its place: that is refused.
+
+        Raises errors.Fatal.
+        """
+        root = self.opt_ml(host).resolve()
+        path = root.joinpath(*parts)
+        if path.resolve() != path:
+            raise errors.Fatal(
+                f"AlgorithmError: /opt/ml/{'/'.join(parts)} is a link; it must be a folder or file."
+            )
+        return path
+
+    def made_fresh(self) -> None:
+        """Empties the folder: whatever an interrupted preparation left behind goes."""
+        shutil.rmtree(self.root, ignore_errors=True)
+        self.root.mkdir(parents=True)
+
+    def removed(self) -> None:
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def attempt_of(settings: Settings, record: Record, number: int) -> Attempt:
+    """The folder of attempt `number`. Names may return after a deletion, so the creation time is part of it."""
+    key = record.key
+    name = f"{int(record.created_at * 1000)}-{number}"
+    root = settings.data / "jobs" / key.account / key.region / key.kind / key.name / name
+    return Attempt(root=root, number=number)
+
+
+def host_names(count: int) -> tuple[str, ...]:
+    return tuple(f"algo-{i + 1}" for i in range(count))

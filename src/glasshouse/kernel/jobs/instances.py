@@ -1,0 +1,28 @@
+"""Instance types as limits: ml.<family>.<size> says how many processors and how much memory a host may use."""
+
+from __future__ import annotations
+
+import re
+
+from glasshouse.kernel import errors
+from glasshouse.kernel.ports import Limits
+
+GIB = 1024**3
+GIB_PER_CPU = {"c": 2.0, "t": 4.0, "m": 4.0, "r": 8.0, "x": 16.0, "p": 8.0, "g": 4.0, "inf": 4.0, "trn": 8.0}
+_SIZES = {"medium": 2, "large": 2, "xlarge": 4}
+_TYPE = re.compile(r"ml\.(?P<family>[a-z]+)[a-z0-9\-]*\.(?P<size>\d*x?large|medium|metal)")
+
+
+def limits_of(instance_type: str, *, time_s: float | None) -> Limits:
+    """The limits of one host. A machine with less gives what it has.
+
+    Raises errors.Validation for a type whose size cannot be told.
+    """
+    found = _TYPE.fullmatch(instance_type)
+    if found is None or found["size"] == "metal":
+        raise errors.Validation(
+            f"InstanceType {instance_type} is not known; use ml.<family>.<size>, for instance ml.m5.xlarge."
+        )
+    cpus = _SIZES.get(found["size"]) or 4 * int(found["size"].removesuffix("xlarge"))
+    per_cpu = GIB_PER_CPU.get(found["family"]) or GIB_PER_CPU.get(found["family"][0], 4.0)
+    return Limits(cpus=float(cpus), memory_bytes=int(cpus * per_cpu * GIB), time_s=time_s)

@@ -1,0 +1,71 @@
+"""Metrics read off a log by the regular expressions of MetricDefinitions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import regex
+
+from glasshouse.kernel import errors
+
+MATCH_TIMEOUT_S = 0.5
+CHUNK = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """What was found, and the byte of the log to go on from."""
+
+    latest: Mapping[str, tuple[float, float]]
+    offset: int
+
+
+def check(definitions: Iterable[Mapping[str, str]]) -> None:
+    """Raises errors.Validation for an expression that does not compile or has no group."""
+    for definition in definitions:
+        try:
+            groups = regex.compile(definition["Regex"]).groups
+        except regex.error as error:
+            raise errors.Validation(
+                f"MetricDefinitions: the regular expression of {definition['Name']} is not valid: {error}"
+            ) from error
+        if not groups:
+            raise errors.Validation(
+                f"MetricDefinitions: the regular expression of {definition['Name']} has no group for the value."
+            )
+
+
+def scan(log: Path, definitions: Iterable[Mapping[str, str]], offset: int) -> Scan:
+    """The latest value and time of each metric in the complete lines after `offset`."""
+    compiled = [(d["Name"], regex.compile(d["Regex"])) for d in definitions]
+    latest: dict[str, tuple[float, float]] = {}
+    if not compiled or not log.is_file():
+        return Scan(latest=latest, offset=offset)
+    with log.open("rb") as file:
+        file.seek(offset)
+        while lines := file.readlines(CHUNK):
+            for line in lines:
+                if not line.endswith(b"\n"):
+                    return Scan(latest=latest, offset=offset)
+                offset += len(line)
+                _read(line, compiled, latest)
+    return Scan(latest=latest, offset=offset)
+
+
+def _read(line: bytes, compiled: list[tuple[str, Any]], latest: dict[str, tuple[float, float]]) -> None:
+    try:
+        entry = json.loads(line)
+        text, at = str(entry["m"]), float(entry["t"]) / 1000
+    except (ValueError, KeyError):
+        return
+    for name, pattern in compiled:
+        try:
+            found = pattern.search(text, timeout=MATCH_TIMEOUT_S)
+            if found:
+                latest[name] = (float(found[1]), at)
+        except (ValueError, TypeError, TimeoutError):
+            continue
