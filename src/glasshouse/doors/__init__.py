@@ -1,0 +1,1 @@
+"""How the outside reaches the kernel. Doors translate; they know no capability."""
