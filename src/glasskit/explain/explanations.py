@@ -22,12 +22,14 @@ class Attribution:
     """Why one row got its prediction: one contribution per feature (or field, or group).
 
     data: the features' values as a reader knows them (numbers, texts, None where a group has none).
+    labels: short names for readers; descriptions: a sentence each. Both may be partial.
     """
 
     names: Sequence[str]
     values: Sequence[float]
     base_value: float
     data: Sequence[object] = ()
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     descriptions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     link: str = "logistic"
     link_scale: float = 1.0
@@ -48,6 +50,7 @@ class Attribution:
         base_value: float,
         *,
         data: Mapping[str, object] | None = None,
+        labels: Mapping[str, str] | None = None,
         descriptions: Mapping[str, str] | None = None,
         link: str = "logistic",
     ) -> Attribution:
@@ -58,6 +61,7 @@ class Attribution:
             values=tuple(shap_values.values()),
             base_value=base_value,
             data=tuple(known.get(name) for name in shap_values),
+            labels=labels or {},
             descriptions=descriptions or {},
             link=link,
         )
@@ -90,6 +94,7 @@ class Explanation:
     base_values: Floats
     data: Data
     feature_names: Sequence[str]
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     descriptions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     link: str = "logistic"
     link_scale: float = 1.0
@@ -126,6 +131,7 @@ class Explanation:
             values=self.values[index].tolist(),
             base_value=float(self.base_values[index]),
             data=self.data[index].tolist(),
+            labels=self.labels,
             descriptions=self.descriptions,
             link=self.link,
             link_scale=self.link_scale,
@@ -143,9 +149,13 @@ class Explanation:
             link="identity" if self.link in ("softmax", "argmax") else self.link,
         )
 
-    def described(self, descriptions: Mapping[str, str]) -> Explanation:
-        """The same explanation with a text for each feature."""
-        return dataclasses.replace(self, descriptions=dict(descriptions))
+    def described(
+        self, descriptions: Mapping[str, str], *, labels: Mapping[str, str] | None = None
+    ) -> Explanation:
+        """The same explanation with a sentence (and a short label) for each feature."""
+        return dataclasses.replace(
+            self, descriptions=dict(descriptions), labels=dict(labels if labels is not None else self.labels)
+        )
 
     def mean_absolute(self) -> Floats:
         """Mean |contribution| of each feature: how much it matters overall; (F,) or (F, K)."""

@@ -44,7 +44,7 @@ def softmax(margins: Array) -> Array:
 
 
 def _argmax(margins: Array) -> Array:
-    return np.argmax(margins, axis=-1).astype(np.float64)
+    return np.asarray(np.argmax(margins, axis=-1), dtype=np.float64)
 
 
 def _log1p_exp(margins: Array) -> Array:

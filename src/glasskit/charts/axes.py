@@ -1,0 +1,102 @@
+"""Axes: margins as positions, predictions as tick labels."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+_PROBABILITIES = (
+    *(1e-6, 1e-5, 1e-4, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45),
+    *(0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999),
+    *(0.9999, 0.99999, 0.999999),
+)
+_LANDMARKS = frozenset({0.01, 0.1, 0.5, 0.9, 0.99})
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """How a chart names its horizontal axis; without a label the chart finds one for its link."""
+
+    label: str = ""
+    lowers: str = "lowers the risk"
+    raises: str = "raises the risk"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """A mark at a margin."""
+
+    at: float
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """Margins low..high on pixels left..right."""
+
+    low: float
+    high: float
+    left: float
+    right: float
+
+    def x(self, margin: float) -> float:
+        """The pixel of a margin."""
+        share = (margin - self.low) / (self.high - self.low)
+        return self.left + share * (self.right - self.left)
+
+
+def scale(margins: Sequence[float], *, left: float, right: float, padding: float = 0.06) -> Scale:
+    """A scale that holds all margins with some room at both ends."""
+    low, high = min(margins), max(margins)
+    room = (high - low) * padding or 0.5
+    return Scale(low=low - room, high=high + room, left=left, right=right)
+
+
+def ticks(on: Scale, *, link: str, link_scale: float = 1.0, min_gap: float = 46.0) -> tuple[Tick, ...]:
+    """Round predictions inside the scale, at least `min_gap` pixels apart."""
+    if link == "logistic":
+        return _thinned(_probability_ticks(on, link_scale), on, min_gap)
+    return linear_ticks(on.low, on.high, n_most=max(2, int((on.right - on.left) / (min_gap * 1.5))))
+
+
+def linear_ticks(low: float, high: float, *, n_most: int) -> tuple[Tick, ...]:
+    """Round numbers from low to high, at most about `n_most`.
+
+    >>> [tick.text for tick in linear_ticks(-1.0, 1.0, n_most=5)]
+    ['−1', '−0.5', '0', '+0.5', '+1']
+    """
+    rough = (high - low) / n_most
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return tuple(Tick(at=index * step, text=signed(index * step)) for index in range(first, last + 1))
+
+
+def signed(number: float, digits: int = 4) -> str:
+    """A number with its sign; zero has none."""
+    return f"{number:+.{digits}g}".replace("-", "−") if number else "0"
+
+
+def _probability_ticks(on: Scale, link_scale: float) -> list[tuple[float, Tick]]:
+    found = []
+    for share in _PROBABILITIES:
+        margin = math.log(share / (1.0 - share)) / link_scale
+        if on.low <= margin <= on.high:
+            text = f"{share * 100:.6g}"
+            found.append((share, Tick(at=margin, text=text)))
+    return found
+
+
+def _thinned(found: list[tuple[float, Tick]], on: Scale, min_gap: float) -> tuple[Tick, ...]:
+    """Landmarks first, then rounder numbers before less round ones, as far as they fit."""
+
+    def rank(entry: tuple[float, Tick]) -> tuple[bool, int, float]:
+        share, tick = entry
+        return share not in _LANDMARKS, len(tick.text.strip("0.")), abs(share - 0.5)
+
+    kept: list[Tick] = []
+    for _, tick in sorted(found, key=rank):
+        if all(abs(on.x(tick.at) - on.x(other.at)) >= min_gap for other in kept):
+            kept.append(tick)
+    return tuple(sorted(kept, key=lambda tick: tick.at))

@@ -1,0 +1,138 @@
+"""The interaction heat map drawn: red cells raise, green cells lower; numbers say how much.
+
+Shades grow with the square root of the value, because main effects on the diagonal would otherwise
+drown every interaction; the legend is drawn with the same rule.
+"""
+
+from __future__ import annotations
+
+import math
+
+from glasskit.charts import axes
+from glasskit.charts.interaction import HeatMap
+from glasskit.charts.svg import canvas
+
+_LABELS = 270.0
+_HEADER = 150.0
+_SMALLEST_CELL, _LARGEST_CELL = 26.0, 60.0
+_CELL_FOR_NUMBERS = 38.0
+_LEGEND = 70.0
+_RAISES, _LOWERS, _PAPER = (255, 87, 51), (105, 174, 53), (255, 255, 255)
+
+
+def heat_map(
+    chart: HeatMap,
+    *,
+    axis: axes.Axis | None = None,
+    title: str = "Which features act together",
+    width: float = 960.0,
+) -> str:
+    """The heat map as an SVG document."""
+    axis = axis or axes.Axis()
+    n_cells = max(1, len(chart.names))
+    cell = min(_LARGEST_CELL, max(_SMALLEST_CELL, (width - _LABELS - 60.0) / n_cells))
+    width = max(width, _LABELS + cell * n_cells + 60.0)
+    body = [_labels(chart, cell)]
+    for row in range(len(chart.names)):
+        body += [_cell(chart, row, column, cell) for column in range(len(chart.names))]
+    bottom = _HEADER + cell * n_cells
+    body.append(_legend(chart, axis, bottom + 24.0))
+    return canvas.document(title, _description(chart), "".join(body), width=width, height=bottom + _LEGEND)
+
+
+def _description(chart: HeatMap) -> str:
+    pairs = [
+        (abs(chart.values[row][column]), row, column)
+        for row in range(len(chart.names))
+        for column in range(row)
+        if chart.values[row][column]
+    ]
+    strongest = "; ".join(
+        f"{chart.labels[column]} with {chart.labels[row]}: {axes.signed(2 * chart.values[row][column])}"
+        for _, row, column in sorted(pairs, reverse=True)[:5]
+    )
+    return f"Strongest interactions: {strongest or 'none'}. Main effects stand on the diagonal."
+
+
+def _labels(chart: HeatMap, cell: float) -> str:
+    parts = []
+    for index, label in enumerate(chart.labels):
+        middle = (index + 0.5) * cell
+        name = canvas.text(
+            canvas.shortened(label, _LABELS - 10.0), _LABELS - 10.0, _HEADER + middle + 4.5, text_anchor="end"
+        )
+        x, y = _LABELS + middle + 3.0, _HEADER - 8.0
+        head = canvas.text(
+            canvas.shortened(label, _HEADER * 1.1, canvas.SMALL_SIZE),
+            x,
+            y,
+            font_size=canvas.SMALL_SIZE,
+            transform=f"rotate(-45 {x:.1f} {y:.1f})",
+        )
+        parts += [canvas.group(canvas.tooltip(label), name), canvas.group(canvas.tooltip(label), head)]
+    return "".join(parts)
+
+
+def _cell(chart: HeatMap, row: int, column: int, size: float) -> str:
+    value = chart.values[row][column]
+    x, y = _LABELS + column * size, _HEADER + row * size
+    if row == column:
+        tip = f"{chart.labels[row]}\nmain effect {axes.signed(value)}"
+    else:
+        pair = f"{chart.labels[row]} with {chart.labels[column]}"
+        tip = f"{pair}\n{axes.signed(value)} here, {axes.signed(2 * value)} as a pair"
+    parts = [
+        canvas.tooltip(tip),
+        canvas.element(
+            "rect",
+            x=x,
+            y=y,
+            width=size,
+            height=size,
+            fill=_colour(value, chart.largest),
+            stroke=canvas.FAINT_INK if row == column else canvas.GRID,
+        ),
+    ]
+    if size >= _CELL_FOR_NUMBERS and abs(value) >= 0.005 * chart.largest:
+        number = f"{value:+.2f}".replace("-", "−")
+        parts.append(
+            canvas.text(
+                number, x + size / 2, y + size / 2 + 4.0, text_anchor="middle", font_size=canvas.SMALL_SIZE
+            )
+        )
+    return canvas.group(*parts)
+
+
+def _colour(value: float, largest: float) -> str:
+    strength = math.sqrt(abs(value) / largest) if largest else 0.0
+    goal = _RAISES if value > 0 else _LOWERS
+    mixed = (round(paper + (full - paper) * strength) for paper, full in zip(_PAPER, goal, strict=True))
+    return "#" + "".join(f"{part:02X}" for part in mixed)
+
+
+def _legend(chart: HeatMap, axis: axes.Axis, y: float) -> str:
+    n_steps, size = 21, 12.0
+    parts = []
+    for index in range(n_steps):
+        value = (index / (n_steps - 1) * 2.0 - 1.0) * chart.largest
+        parts.append(
+            canvas.element(
+                "rect",
+                x=_LABELS + index * size,
+                y=y,
+                width=size + 0.2,
+                height=12,
+                fill=_colour(value, chart.largest),
+            )
+        )
+    end = _LABELS + n_steps * size
+    labels = ((_LABELS, -chart.largest), ((_LABELS + end) / 2, 0.0), (end, chart.largest))
+    parts += [
+        canvas.text(axes.signed(at, 3), x, y + 28.0, text_anchor="middle", font_size=canvas.SMALL_SIZE)
+        for x, at in labels
+    ]
+    parts.append(
+        canvas.text(axis.lowers, _LABELS - 10.0, y + 10.0, text_anchor="end", font_size=canvas.SMALL_SIZE)
+    )
+    parts.append(canvas.text(axis.raises, end + 10.0, y + 10.0, font_size=canvas.SMALL_SIZE))
+    return canvas.group(*parts)

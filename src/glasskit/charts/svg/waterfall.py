@@ -1,0 +1,146 @@
+"""The waterfall drawn: baseline at the bottom, prediction at the top, red raises, green lowers.
+
+Positions are margins, so equal contributions have equal lengths and the bars add up; the tick
+labels say the prediction. Bars are arrows: their direction shows without colour.
+"""
+
+from __future__ import annotations
+
+from glasskit.charts import axes
+from glasskit.charts.svg import canvas
+from glasskit.charts.waterfall import Step, Waterfall
+
+_ROW = 30.0
+_BAR = 20.0
+_TOP = 54.0
+_BOTTOM = 74.0
+_LABELS = 330.0
+_EFFECTS = 104.0
+_TIP = 7.0
+_PER_LINK = {"logistic": "Prediction (%)", "identity": "Prediction"}
+
+
+def waterfall(
+    chart: Waterfall,
+    *,
+    axis: axes.Axis | None = None,
+    title: str = "From baseline to prediction",
+    width: float = 960.0,
+) -> str:
+    """The waterfall as an SVG document."""
+    axis = axis or axes.Axis()
+    margins = [chart.base_margin, chart.margin]
+    margins += [step.end_margin for step in chart.steps]
+    on = axes.scale(margins, left=_LABELS + 14.0, right=width - _EFFECTS)
+    floor = _TOP + _ROW * len(chart.steps)
+    body = [
+        _axis(chart, axis, on, floor),
+        _marker(chart.baseline_text + " baseline", on.x(chart.base_margin), on, above=False, floor=floor),
+        _marker(chart.prediction_text + " predicted", on.x(chart.margin), on, above=True, floor=floor),
+    ]
+    for index, step in enumerate(reversed(chart.steps)):
+        body.append(_row(step, on, _TOP + _ROW * index, width=width, is_last=index == len(chart.steps) - 1))
+    return canvas.document(title, _description(chart), "".join(body), width=width, height=floor + _BOTTOM)
+
+
+def _description(chart: Waterfall) -> str:
+    steps = "; ".join(f"{_named(step)}: {axes.signed(step.contribution)}" for step in reversed(chart.steps))
+    return f"{chart.baseline_text} baseline, {chart.prediction_text} predicted. {steps}."
+
+
+def _named(step: Step) -> str:
+    return f"{step.label} = {step.value_text}" if step.value_text else step.label
+
+
+def _axis(chart: Waterfall, axis: axes.Axis, on: axes.Scale, floor: float) -> str:
+    parts = [canvas.line(on.left, floor + 26.0, on.right, floor + 26.0, stroke=canvas.FAINT_INK)]
+    for tick in axes.ticks(on, link=chart.link, link_scale=chart.link_scale):
+        x = on.x(tick.at)
+        parts.append(canvas.line(x, _TOP - 6.0, x, floor + 26.0))
+        parts.append(_small(tick.text, x, floor + 42.0))
+    label = axis.label or _PER_LINK.get(chart.link, "Prediction")
+    parts.append(_small(label, (on.left + on.right) / 2, floor + 62.0, font_weight=600, fill=canvas.INK))
+    parts.append(_legend(axis, floor + 62.0))
+    return canvas.group(*parts)
+
+
+def _small(content: str, x: float, y: float, **attributes: canvas.Attribute) -> str:
+    defaults: dict[str, canvas.Attribute] = {
+        "text_anchor": "middle",
+        "font_size": canvas.SMALL_SIZE,
+        "fill": canvas.FAINT_INK,
+    }
+    return canvas.text(content, x, y, **defaults | attributes)
+
+
+def _legend(axis: axes.Axis, y: float) -> str:
+    lowers = canvas.element("path", d=_arrow(38.0, 14.0, y - 9.0, 11.0), fill=canvas.LOWERS)
+    raises = canvas.element("path", d=_arrow(154.0, 178.0, y - 9.0, 11.0), fill=canvas.RAISES)
+    return canvas.group(
+        lowers,
+        _small(axis.lowers, 44.0, y, text_anchor="start"),
+        raises,
+        _small(axis.raises, 184.0, y, text_anchor="start"),
+    )
+
+
+def _marker(label: str, x: float, on: axes.Scale, *, above: bool, floor: float) -> str:
+    """A dotted line through the chart with its text at one end, kept inside the plot."""
+    anchor = "start" if x < on.left + 70.0 else "end" if x > on.right - 70.0 else "middle"
+    y_text = _TOP - 20.0 if above else floor + 18.0
+    at = min(max(x, on.left), on.right)
+    return canvas.group(
+        canvas.line(
+            x, _TOP - 12.0, x, floor + 4.0, stroke=canvas.FAINT_INK, stroke_dasharray="2 3", stroke_width=1.2
+        ),
+        canvas.text(label, at, y_text, text_anchor=anchor, font_weight=600),
+    )
+
+
+def _row(step: Step, on: axes.Scale, top: float, *, width: float, is_last: bool) -> str:
+    middle = top + _ROW / 2
+    start, end = on.x(step.start_margin), on.x(step.end_margin)
+    parts = [canvas.tooltip(_tip(step)), _label(step, middle)]
+    if not is_last:
+        parts.append(
+            canvas.line(start, middle + _BAR / 2, start, middle + _ROW - _BAR / 2, stroke=canvas.FAINT_INK)
+        )
+    if step.contribution:
+        colour = canvas.RAISES if step.raises else canvas.LOWERS
+        parts.append(canvas.element("path", d=_arrow(start, end, middle - _BAR / 2, _BAR), fill=colour))
+    effect = axes.signed(step.contribution, 3)
+    parts.append(canvas.text(effect, width - 14.0, middle + 4.5, text_anchor="end"))
+    return canvas.group(*parts)
+
+
+def _tip(step: Step) -> str:
+    lines = [_named(step), f"{axes.signed(step.contribution)} ({step.effect_text})", step.description]
+    return "\n".join(text for text in lines if text)
+
+
+def _label(step: Step, middle: float) -> str:
+    """`label = value`; the value is kept whole, the label gives way."""
+    given = canvas.shortened(f" = {step.value_text}", _LABELS * 0.45) if step.value_text else ""
+    room = _LABELS - len(given) * canvas.TEXT_SIZE * 0.56
+    name = canvas.shortened(step.label, room)
+    bold = canvas.element("tspan", canvas.escape(given), font_weight=600) if given else ""
+    return canvas.element(
+        "text",
+        canvas.escape(name) + bold,
+        x=_LABELS,
+        y=middle + 4.5,
+        text_anchor="end",
+        font_size=canvas.TEXT_SIZE,
+        fill=canvas.INK,
+    )
+
+
+def _arrow(start: float, end: float, top: float, height: float) -> str:
+    """A bar from start to end with a pointed end; a short one is all point."""
+    tip = min(_TIP, abs(end - start))
+    neck = end - tip if end > start else end + tip
+    middle, bottom = top + height / 2, top + height
+    return (
+        f"M{start:.2f} {top:.2f}L{neck:.2f} {top:.2f}L{end:.2f} {middle:.2f}"
+        f"L{neck:.2f} {bottom:.2f}L{start:.2f} {bottom:.2f}Z"
+    )
