@@ -43,7 +43,7 @@ class Registry:
         self._access = access
         self._audit = audit
         self._wake = wake
-        self._offered = self._collected(capabilities)
+        self._offered = offers(services, capabilities)
 
     def call(
         self, service: str, operation: str, body: Mapping[str, Any], caller: Caller, *, request_id: str = ""
@@ -97,7 +97,7 @@ class Registry:
     ) -> dict[str, Any]:
         offered = self._offered.get((service, operation))
         if offered is None:
-            if not self._is_modelled(service, operation):
+            if not _is_modelled(self._services, service, operation):
                 raise errors.WireError(
                     f"{operation} is not an operation of {service}.",
                     code="UnknownOperationException",
@@ -109,45 +109,50 @@ class Registry:
         answer = offered.handler(request, self.context(caller, request_id=request_id))
         return write(model, operation, answer)
 
-    def _is_modelled(self, service: str, operation: str) -> bool:
-        try:
-            return operation in self._services[service].operations
-        except KeyError:
-            return False
 
-    def _collected(self, capabilities: tuple[Capability, ...]) -> Mapping[tuple[str, str], Operation]:
-        found: dict[tuple[str, str], Operation] = {}
-        modules = [*KERNEL_OPERATIONS, *(m for c in capabilities for m in c.operations)]
-        for one in (one for module in modules for one in marked(module)):
-            place = (one.service, one.name)
-            if place in found:
-                raise Ambiguous(f"{one.service} {one.name} has two handlers.")
-            if not self._is_modelled(*place):
-                raise Ambiguous(f"{one.name} is not an operation of {one.service}.")
-            found[place] = one
-        for kind in self.kinds.values():
-            for name, handler in self._derived(kind, found):
-                found.setdefault(
-                    ("sagemaker", name), Operation(service="sagemaker", name=name, handler=handler)
-                )
-        return found
+Offers = Mapping[tuple[str, str], Operation]
+"""What is offered, by service and name."""
 
-    def _derived(
-        self, kind: Kind, found: Mapping[tuple[str, str], Operation]
-    ) -> Iterable[tuple[str, Handler]]:
-        """The regular verbs that the service model has for the kind."""
-        candidates: dict[str, Handler] = {
-            f"Create{kind.noun}": functools.partial(verbs.create, kind),
-            f"Describe{kind.noun}": functools.partial(verbs.describe, kind),
-            f"Delete{kind.noun}": functools.partial(verbs.delete, kind),
-        }
-        if kind.stopping:
-            candidates[f"Stop{kind.noun}"] = functools.partial(verbs.stop, kind)
-        listing = f"List{kind.plural}"
-        if self._is_modelled("sagemaker", listing) and ("sagemaker", listing) not in found:
-            member = _list_member(self._services["sagemaker"].operation(listing))
-            candidates[listing] = functools.partial(verbs.list_, kind, member=member)
-        return [(n, h) for n, h in candidates.items() if self._is_modelled("sagemaker", n)]
+
+def offers(services: Services, capabilities: Iterable[Capability]) -> Offers:
+    """The operations that these capabilities and the kernel offer. Raises Ambiguous."""
+    capabilities = tuple(capabilities)
+    found: dict[tuple[str, str], Operation] = {}
+    modules = [*KERNEL_OPERATIONS, *(m for c in capabilities for m in c.operations)]
+    for one in (one for module in modules for one in marked(module)):
+        place = (one.service, one.name)
+        if place in found:
+            raise Ambiguous(f"{one.service} {one.name} has two handlers.")
+        if not _is_modelled(services, *place):
+            raise Ambiguous(f"{one.name} is not an operation of {one.service}.")
+        found[place] = one
+    for kind in _by_noun(capabilities).values():
+        for name, handler in _derived(services, kind, found):
+            found.setdefault(("sagemaker", name), Operation(service="sagemaker", name=name, handler=handler))
+    return found
+
+
+def _derived(services: Services, kind: Kind, found: Offers) -> Iterable[tuple[str, Handler]]:
+    """The regular verbs that the service model has for the kind."""
+    candidates: dict[str, Handler] = {
+        f"Create{kind.noun}": functools.partial(verbs.create, kind),
+        f"Describe{kind.noun}": functools.partial(verbs.describe, kind),
+        f"Delete{kind.noun}": functools.partial(verbs.delete, kind),
+    }
+    if kind.stopping:
+        candidates[f"Stop{kind.noun}"] = functools.partial(verbs.stop, kind)
+    listing = f"List{kind.plural}"
+    if _is_modelled(services, "sagemaker", listing) and ("sagemaker", listing) not in found:
+        member = _list_member(services["sagemaker"].operation(listing))
+        candidates[listing] = functools.partial(verbs.list_, kind, member=member)
+    return [(n, h) for n, h in candidates.items() if _is_modelled(services, "sagemaker", n)]
+
+
+def _is_modelled(services: Services, service: str, operation: str) -> bool:
+    try:
+        return operation in services[service].operations
+    except KeyError:
+        return False
 
 
 def _by_noun(capabilities: tuple[Capability, ...]) -> Mapping[str, Kind]:

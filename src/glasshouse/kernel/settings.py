@@ -60,7 +60,7 @@ class Settings:
     store_url: str = _told(
         "", "SQLAlchemy URL of a PostgreSQL database; empty for SQLite in the data folder."
     )
-    environments: str = _told("", "Folder for built runtimes; empty for one inside the data folder.")
+    environments: str = _told("", "Folder for built runtimes, shared by data folders; empty for one in the user's cache.")
     unsandboxed_jobs: str = _told(
         "", "The words accept-the-risk let jobs run without isolation where the sandbox cannot be had."
     )
@@ -90,11 +90,14 @@ class Settings:
 
     @property
     def environments_folder(self) -> Path:
-        return (
-            Path(self.environments).expanduser().resolve()
-            if self.environments
-            else self.data / "environments"
-        )
+        """Built from locks, so it can be thrown away: no part of the data that a backup must hold."""
+        chosen = self.environments or Path.home() / ".cache" / "glasshouse" / "environments"
+        return Path(chosen).expanduser().resolve()
+
+    @property
+    def credentials_file(self) -> Path:
+        """The root identity's keys, readable by the owner only."""
+        return self.data / "credentials.json"
 
     @property
     def is_loopback(self) -> bool:

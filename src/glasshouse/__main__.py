@@ -1,0 +1,112 @@
+"""The command `glasshouse`. Everything heavy is imported by the command that needs it, so that the others start fast."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+from glasshouse.doors import cli
+from glasshouse.kernel import ports
+from glasshouse.kernel.clock import SystemClock
+from glasshouse.kernel.settings import Settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status."""
+    return cli.main(sys.argv[1:] if arguments is None else arguments, root())
+
+
+def root() -> cli.Root:
+    """What the command line works with."""
+    return cli.Root(
+        serve=_serve,
+        keys=_keys,
+        offered=_offered,
+        problems=_problems,
+        images=_images,
+        clock=SystemClock(),
+        demos={"credit": _credit},
+    )
+
+
+def _serve(settings: Settings) -> int:
+    from glasshouse import app
+    from glasshouse.doors import listen
+    from glasshouse.engines.identity import local
+
+    try:
+        return app.serve(settings)
+    except (listen.CannotListen, local.UnreadableKeys) as error:
+        raise cli.Failed(str(error)) from error
+
+
+def _keys(settings: Settings) -> cli.Keys:
+    from glasshouse.engines.identity import local
+
+    return local.load(settings.credentials_file)
+
+
+def _offered() -> Mapping[str, tuple[str, ...]]:
+    from glasshouse import app
+    from glasshouse.kernel import registry
+    from glasshouse.kernel.model import Services
+
+    names: dict[str, list[str]] = {}
+    for service, operation in registry.offers(Services(), app.load_capabilities()):
+        names.setdefault(service, []).append(operation)
+    return {service: tuple(sorted(found)) for service, found in names.items()}
+
+
+def _problems(settings: Settings) -> tuple[ports.Problem, ...]:
+    from glasshouse import app
+
+    return app.make_executor(settings).problems()
+
+
+def _images(settings: Settings, report: Callable[[str], None]) -> ports.Images:
+    from glasshouse import app
+
+    return app.make_images(settings, report)
+
+
+def _credit() -> cli.Demo:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from glasshouse.solutions.credit import clients, decisions, demo, stages, statlog, waiting
+
+    failures = (
+        BotoCoreError,
+        ClientError,
+        stages.NotApproved,
+        waiting.StageFailed,
+        statlog.BadRow,
+        decisions.NotAdditive,
+    )
+
+    def connected(wish: cli.Wish) -> clients.Clients:
+        return clients.connect(
+            endpoint_url=wish.endpoint,
+            region=wish.region,
+            access_key=wish.keys.access_key_id,
+            secret_key=wish.keys.secret_access_key,
+            session_token=wish.keys.session_token,
+        )
+
+    def run(wish: cli.Wish) -> None:
+        options = demo.Options(source=wish.source, report=wish.folder / "report.html")
+        try:
+            demo.run(connected(wish), options)
+        except failures as error:
+            raise RuntimeError(str(error)) from error
+
+    def clean(wish: cli.Wish) -> None:
+        try:
+            demo.clean(connected(wish))
+        except failures as error:
+            raise RuntimeError(str(error)) from error
+
+    return cli.Demo(run=run, clean=clean)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""What the command line is given by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from glasshouse.kernel.clock import Clock
+from glasshouse.kernel.ports import Images, Problem
+from glasshouse.kernel.settings import Settings
+
+
+class Keys(Protocol):
+    """The root identity's keys."""
+
+    @property
+    def access_key_id(self) -> str: ...
+    @property
+    def secret_access_key(self) -> str: ...
+    @property
+    def session_token(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What was asked of a demo, and the server it speaks to. `folder` takes copies of what it makes."""
+
+    endpoint: str
+    region: str
+    keys: Keys
+    folder: Path
+    source: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """A solution, as the command line runs it: `run` does the job, `clean` removes what it made.
+
+    Both print their progress and raise RuntimeError with a sentence when a stage fails.
+    """
+
+    run: Callable[[Wish], None]
+    clean: Callable[[Wish], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """Functions that import what they need only when they are called, so that the command line starts fast.
+
+    serve: runs the server until it is told to end, and returns the exit status.
+    keys: the root keys of a data folder; raises RuntimeError with the way to mend it.
+    offered: the operations on offer, by service; needs no server.
+    problems: what keeps jobs from running isolated on this machine.
+    images: the catalogue of runtimes; the second argument is told of progress.
+    """
+
+    serve: Callable[[Settings], int]
+    keys: Callable[[Settings], Keys]
+    offered: Callable[[], Mapping[str, tuple[str, ...]]]
+    problems: Callable[[Settings], tuple[Problem, ...]]
+    images: Callable[[Settings, Callable[[str], None]], Images]
+    clock: Clock
+    demos: Mapping[str, Callable[[], Demo]] = field(default_factory=dict)
