@@ -18,6 +18,9 @@ BODY_LIMIT_BYTES = 8 * 1024 * 1024
 BODY_TIMEOUT_S = 60.0
 THREADS = 32
 
+_DRAINED_BYTES = 64 * 1024 * 1024
+"""How much of a body that is too large is read and thrown away, so that its sender can read why."""
+
 _SCREENED_BYTES = 64 * 1024
 """Bodies up to this size are read before anything is checked: that costs less than checking twice."""
 
@@ -112,12 +115,12 @@ class WireDoor:
         return protocol.answer(operation, value, request_id)
 
     def _is_large(self, head: signatures.Head) -> bool:
-        """Whether the announced body is worth a check beforehand. Raises errors.WireError when it is too large."""
+        """Whether the announced body is worth a check beforehand. Raises errors.WireError when it is beyond all."""
         length = head.header("content-length")
         if length is None:
             return head.header("transfer-encoding") is not None
         size_bytes = int(length) if length.isascii() and length.isdigit() else 0
-        if size_bytes > self._body_limit_bytes:
+        if size_bytes > _DRAINED_BYTES:
             raise self._too_large()
         return size_bytes > _SCREENED_BYTES
 
@@ -132,14 +135,19 @@ class WireDoor:
 
     async def _received(self, receive: Receive) -> bytes:
         body = bytearray()
+        n_received = 0
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise Disconnected
-            body += message.get("body", b"")
-            if len(body) > self._body_limit_bytes:
+            piece = message.get("body", b"")
+            n_received += len(piece)
+            if n_received <= self._body_limit_bytes:
+                body += piece
+            is_last = not message.get("more_body", False)
+            if n_received > self._body_limit_bytes and (is_last or n_received > _DRAINED_BYTES):
                 raise self._too_large()
-            if not message.get("more_body", False):
+            if is_last:
                 return bytes(body)
 
     def _too_large(self) -> errors.WireError:
