@@ -78,6 +78,27 @@ def signed(number: float, digits: int = 4) -> str:
     return f"{number:+.{digits}g}".replace("-", "−") if number else "0"
 
 
+def decimals_for(largest: float) -> int:
+    """Decimals that show the largest of several numbers with three significant digits.
+
+    >>> decimals_for(0.719), decimals_for(12.3), decimals_for(4000.0)
+    (3, 1, 0)
+    """
+    if not largest > 0:
+        return 2
+    return min(8, max(0, 2 - math.floor(math.log10(largest))))
+
+
+def fixed(number: float, decimals: int) -> str:
+    """A number with its sign and a fixed number of decimals; zero has no sign.
+
+    >>> fixed(-0.3, 2), fixed(0.0, 2), fixed(-0.001, 2)
+    ('−0.30', '0.00', '0.00')
+    """
+    rounded = round(number, decimals)
+    return f"{rounded:+.{decimals}f}".replace("-", "−") if rounded else f"{0:.{decimals}f}"
+
+
 def _probability_ticks(on: Scale, link_scale: float) -> list[tuple[float, Tick]]:
     found = []
     for share in _PROBABILITIES:

@@ -95,7 +95,6 @@ def _decision(report: Report) -> str:
     why = report.fields or report.attribution
     sentence = words.decision(why, outcome=report.outcome, threshold=report.threshold)
     higher = report.attribution.margin > report.attribution.base_value
-    banner = report.axis.raises if higher else report.axis.lowers
     side = "above" if higher else "below"
     amount = words.amount(report.attribution, report.attribution.prediction)
     baseline = words.amount(report.attribution, report.attribution.baseline)
@@ -107,9 +106,16 @@ def _decision(report: Report) -> str:
         f"<header><h1>{escape(report.title)}</h1>{subtitle}</header>\n"
         f'<section class="decision {"higher" if higher else "lower"}">'
         f'<p class="number"><strong>{escape(amount)}</strong> '
-        f"<span>{side} the baseline of {escape(baseline)}: what is known "
-        f"{escape(banner)} on balance</span></p>"
-        f"<p>{escape(sentence)}</p></section>" + (f'\n<dl class="facts">{facts}</dl>' if facts else "")
+        f"<span>{side} the baseline of {escape(baseline)}</span></p>"
+        f"<p>{escape(_unbroken(sentence))}</p></section>"
+        + (f'\n<dl class="facts">{facts}</dl>' if facts else "")
+    )
+
+
+def _unbroken(sentence: str) -> str:
+    """The sentence with numbers and their signs kept on one line."""
+    return sentence.replace(" × ", "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}").replace(
+        " %", "\N{NO-BREAK SPACE}%"
     )
 
 
@@ -172,10 +178,11 @@ def _population(report: Report) -> str:
 
 def _table(attribution: Attribution) -> str:
     ranked = sorted(range(len(attribution.names)), key=lambda index: -abs(attribution.values[index]))
-    rows = "".join(_table_row(attribution, index) for index in ranked)
+    decimals = max(4, axes.decimals_for(max(map(abs, attribution.values), default=0.0)))
+    rows = "".join(_table_row(attribution, index, decimals) for index in ranked)
     return (
         "<section><h2>All values</h2>"
-        f"<p>Sorted by strength. Base value {attribution.base_value:.4f}, sum {attribution.margin:.4f}"
+        f"<p>Sorted by strength. Base value {axes.fixed(attribution.base_value, 4)}, sum {axes.fixed(attribution.margin, 4)}"
         f"{' (log-odds)' if attribution.link == 'logistic' else ''}.</p>"
         '<div class="scroll"><table><thead><tr><th scope="col">Feature</th><th scope="col">Value</th>'
         '<th scope="col" class="n">SHAP value</th><th scope="col">Effect</th></tr></thead>'
@@ -183,7 +190,7 @@ def _table(attribution: Attribution) -> str:
     )
 
 
-def _table_row(attribution: Attribution, index: int) -> str:
+def _table_row(attribution: Attribution, index: int, decimals: int) -> str:
     name, contribution = attribution.names[index], attribution.values[index]
     given = attribution.data[index]
     description = attribution.descriptions.get(name, "")
@@ -192,6 +199,6 @@ def _table_row(attribution: Attribution, index: int) -> str:
     return (
         f'<tr><th scope="row">{escape(words.label(attribution, name))}<code>{escape(name)}</code>{about}</th>'
         f"<td>{escape(words.value(given)) if given is not None else ''}</td>"
-        f'<td class="n {kind}">{escape(axes.signed(round(contribution, 6)))}</td>'
+        f'<td class="n {kind}">{escape(axes.fixed(contribution, decimals))}</td>'
         f"<td>{escape(words.effect(attribution, contribution)) if contribution else 'none'}</td></tr>"
     )

@@ -32,7 +32,7 @@ tbody th { font-weight: 500; }
 tbody td { white-space: nowrap; }
 code { display: block; color: var(--faint); font-size: .78rem; overflow-wrap: anywhere; }
 small { display: block; color: var(--faint); font-weight: 400; max-width: 60ch; }
-.n { text-align: right; font-variant-numeric: tabular-nums; }
+th.n, td.n { text-align: right; font-variant-numeric: tabular-nums; padding-right: 1.5rem; }
 td.raises { color: #b3280a; }
 td.lowers { color: #3d7314; }
 footer { max-width: 1060px; margin: 0 auto; padding: 0 1.25rem 2rem; color: var(--faint); font-size: .85rem; }

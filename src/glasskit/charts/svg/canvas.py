@@ -42,6 +42,12 @@ def text(content: str, x: float, y: float, /, **attributes: Attribute) -> str:
     return element("text", escape(content), **defaults | attributes)
 
 
+def small(content: str, x: float, y: float, /, **attributes: Attribute) -> str:
+    """A line of small, faint, centred text."""
+    defaults: dict[str, Attribute] = {"text_anchor": "middle", "font_size": SMALL_SIZE, "fill": FAINT_INK}
+    return text(content, x, y, **defaults | attributes)
+
+
 def line(x1: float, y1: float, x2: float, y2: float, /, **attributes: Attribute) -> str:
     """A straight line."""
     defaults: dict[str, Attribute] = {"stroke": GRID, "stroke_width": 1}
@@ -51,6 +57,11 @@ def line(x1: float, y1: float, x2: float, y2: float, /, **attributes: Attribute)
 def tooltip(content: str) -> str:
     """A title element: what browsers show when the pointer rests on its parent."""
     return element("title", escape(content))
+
+
+def text_width(content: str, size: float = TEXT_SIZE) -> float:
+    """About how wide a text is; fonts differ, so leave room."""
+    return len(content) * size * _WIDTH_PER_SIZE
 
 
 def group(*parts: str, **attributes: Attribute) -> str:

@@ -36,6 +36,7 @@ def heat_map(
     for row in range(len(chart.names)):
         body += [_cell(chart, row, column, cell) for column in range(len(chart.names))]
     bottom = _HEADER + cell * n_cells
+    body += [_outline(index, cell) for index in range(len(chart.names))]
     body.append(_legend(chart, axis, bottom + 24.0))
     return canvas.document(title, _description(chart), "".join(body), width=width, height=bottom + _LEGEND)
 
@@ -90,7 +91,7 @@ def _cell(chart: HeatMap, row: int, column: int, size: float) -> str:
             width=size,
             height=size,
             fill=_colour(value, chart.largest),
-            stroke=canvas.FAINT_INK if row == column else canvas.GRID,
+            stroke=canvas.GRID,
         ),
     ]
     if size >= _CELL_FOR_NUMBERS and abs(value) >= 0.005 * chart.largest:
@@ -101,6 +102,14 @@ def _cell(chart: HeatMap, row: int, column: int, size: float) -> str:
             )
         )
     return canvas.group(*parts)
+
+
+def _outline(index: int, size: float) -> str:
+    """The frame of a cell on the diagonal."""
+    x, y = _LABELS + index * size, _HEADER + index * size
+    return canvas.element(
+        "rect", x=x, y=y, width=size, height=size, fill="none", stroke=canvas.FAINT_INK, pointer_events="none"
+    )
 
 
 def _colour(value: float, largest: float) -> str:

@@ -27,10 +27,11 @@ def bar(
     axis = axis or axes.Axis()
     largest = max((entry.mean_absolute for entry in chart.bars), default=0.0) or 1.0
     on = axes.Scale(low=0.0, high=largest * 1.12, left=_LABELS + 14.0, right=width - 20.0)
+    decimals = axes.decimals_for(largest)
     floor = _TOP + _BAR_ROW * len(chart.bars)
     label = f"Mean |SHAP value| over {chart.n_rows:,} rows: green {axis.lowers}, red {axis.raises}"
     body = [_ruler(on, floor, label, signed=False)]
-    body += [_bar(entry, on, _TOP + _BAR_ROW * index) for index, entry in enumerate(chart.bars)]
+    body += [_bar(entry, on, _TOP + _BAR_ROW * index, decimals) for index, entry in enumerate(chart.bars)]
     described = "; ".join(f"{entry.label}: {entry.mean_absolute:.4g}" for entry in chart.bars)
     return canvas.document(title, described, "".join(body), width=width, height=floor + _BOTTOM)
 
@@ -64,25 +65,18 @@ def _ruler(on: axes.Scale, floor: float, label: str, *, signed: bool) -> str:
         x = on.x(tick.at)
         parts.append(canvas.line(x, _TOP - 4.0, x, floor + 6.0))
         text = tick.text if signed else tick.text.lstrip("+")
-        parts.append(_small(text, x, floor + 22.0))
-    parts.append(_small(label, (on.left + on.right) / 2, floor + 44.0, font_weight=600, fill=canvas.INK))
+        parts.append(canvas.small(text, x, floor + 22.0))
+    parts.append(
+        canvas.small(label, (on.left + on.right) / 2, floor + 44.0, font_weight=600, fill=canvas.INK)
+    )
     return canvas.group(*parts)
-
-
-def _small(content: str, x: float, y: float, **attributes: canvas.Attribute) -> str:
-    defaults: dict[str, canvas.Attribute] = {
-        "text_anchor": "middle",
-        "font_size": canvas.SMALL_SIZE,
-        "fill": canvas.FAINT_INK,
-    }
-    return canvas.text(content, x, y, **defaults | attributes)
 
 
 def _name(label: str, middle: float) -> str:
     return canvas.text(canvas.shortened(label, _LABELS), _LABELS, middle + 4.5, text_anchor="end")
 
 
-def _bar(entry: Bar, on: axes.Scale, top: float) -> str:
+def _bar(entry: Bar, on: axes.Scale, top: float, decimals: int) -> str:
     middle = top + _BAR_ROW / 2
     zero, split, end = (on.x(at) for at in (0.0, entry.mean_lowered, entry.mean_absolute))
     parts = [
@@ -99,7 +93,9 @@ def _bar(entry: Bar, on: axes.Scale, top: float) -> str:
                     "rect", x=start, y=middle - _BAR / 2, width=stop - start, height=_BAR, fill=colour
                 )
             )
-    parts.append(_small(f"{entry.mean_absolute:.3g}", end + 6.0, middle + 4.0, text_anchor="start"))
+    parts.append(
+        canvas.small(f"{entry.mean_absolute:.{decimals}f}", end + 6.0, middle + 4.0, text_anchor="start")
+    )
     return canvas.group(*parts)
 
 
@@ -152,9 +148,9 @@ def _shades(y: float) -> str:
         for index in range(12)
     ]
     return canvas.group(
-        _small("low value", 64.0, y, text_anchor="end"),
+        canvas.small("low value", 64.0, y, text_anchor="end"),
         *steps,
-        _small("high", 172.0, y, text_anchor="start"),
+        canvas.small("high", 172.0, y, text_anchor="start"),
         canvas.element("circle", cx=214.0, cy=y - 4.0, r=4, fill=_NONE),
-        _small("no number", 222.0, y, text_anchor="start"),
+        canvas.small("a category", 222.0, y, text_anchor="start"),
     )

@@ -12,11 +12,13 @@ from glasskit.charts.waterfall import Step, Waterfall
 
 _ROW = 30.0
 _BAR = 20.0
-_TOP = 54.0
-_BOTTOM = 74.0
-_LABELS = 330.0
-_EFFECTS = 104.0
+_TOP = 58.0
+_BOTTOM = 98.0
+_FEWEST, _MOST = 130.0, 340.0
+_VALUES = 96.0
 _TIP = 7.0
+_GAP = 14.0
+_UNIT = {"logistic": "log-odds", "exp": "log"}
 _PER_LINK = {"logistic": "Prediction (%)", "identity": "Prediction"}
 
 
@@ -31,15 +33,21 @@ def waterfall(
     axis = axis or axes.Axis()
     margins = [chart.base_margin, chart.margin]
     margins += [step.end_margin for step in chart.steps]
-    on = axes.scale(margins, left=_LABELS + 14.0, right=width - _EFFECTS)
+    longest = max((canvas.text_width(_named(step)) for step in chart.steps), default=0.0)
+    on = axes.scale(margins, left=min(_MOST, max(_FEWEST, longest + 20.0)) + _GAP, right=width - _VALUES)
     floor = _TOP + _ROW * len(chart.steps)
     body = [
         _axis(chart, axis, on, floor),
+        canvas.small(_UNIT.get(chart.link, "SHAP value"), width - _GAP, _TOP - 20.0, text_anchor="end"),
         _marker(chart.baseline_text + " baseline", on.x(chart.base_margin), on, above=False, floor=floor),
         _marker(chart.prediction_text + " predicted", on.x(chart.margin), on, above=True, floor=floor),
     ]
+    decimals = axes.decimals_for(max((abs(step.contribution) for step in chart.steps), default=0.0))
     for index, step in enumerate(reversed(chart.steps)):
-        body.append(_row(step, on, _TOP + _ROW * index, width=width, is_last=index == len(chart.steps) - 1))
+        top = _TOP + _ROW * index
+        effect = axes.fixed(step.contribution, decimals)
+        is_first = index == len(chart.steps) - 1
+        body.append(_row(step, on, top, effect=effect, width=width, is_first=is_first))
     return canvas.document(title, _description(chart), "".join(body), width=width, height=floor + _BOTTOM)
 
 
@@ -57,30 +65,21 @@ def _axis(chart: Waterfall, axis: axes.Axis, on: axes.Scale, floor: float) -> st
     for tick in axes.ticks(on, link=chart.link, link_scale=chart.link_scale):
         x = on.x(tick.at)
         parts.append(canvas.line(x, _TOP - 6.0, x, floor + 26.0))
-        parts.append(_small(tick.text, x, floor + 42.0))
+        parts.append(canvas.small(tick.text, x, floor + 42.0))
     label = axis.label or _PER_LINK.get(chart.link, "Prediction")
-    parts.append(_small(label, (on.left + on.right) / 2, floor + 62.0, font_weight=600, fill=canvas.INK))
-    parts.append(_legend(axis, floor + 62.0))
+    parts.append(
+        canvas.small(label, (on.left + on.right) / 2, floor + 62.0, font_weight=600, fill=canvas.INK)
+    )
+    parts.append(_legend(axis, (on.left + on.right) / 2, floor + 84.0))
     return canvas.group(*parts)
 
 
-def _small(content: str, x: float, y: float, **attributes: canvas.Attribute) -> str:
-    defaults: dict[str, canvas.Attribute] = {
-        "text_anchor": "middle",
-        "font_size": canvas.SMALL_SIZE,
-        "fill": canvas.FAINT_INK,
-    }
-    return canvas.text(content, x, y, **defaults | attributes)
-
-
-def _legend(axis: axes.Axis, y: float) -> str:
-    lowers = canvas.element("path", d=_arrow(38.0, 14.0, y - 9.0, 11.0), fill=canvas.LOWERS)
-    raises = canvas.element("path", d=_arrow(154.0, 178.0, y - 9.0, 11.0), fill=canvas.RAISES)
+def _legend(axis: axes.Axis, middle: float, y: float) -> str:
     return canvas.group(
-        lowers,
-        _small(axis.lowers, 44.0, y, text_anchor="start"),
-        raises,
-        _small(axis.raises, 184.0, y, text_anchor="start"),
+        canvas.small(axis.lowers, middle - 42.0, y, text_anchor="end"),
+        canvas.element("path", d=_arrow(middle - 10.0, middle - 36.0, y - 9.0, 11.0), fill=canvas.LOWERS),
+        canvas.element("path", d=_arrow(middle + 10.0, middle + 36.0, y - 9.0, 11.0), fill=canvas.RAISES),
+        canvas.small(axis.raises, middle + 42.0, y, text_anchor="start"),
     )
 
 
@@ -97,19 +96,18 @@ def _marker(label: str, x: float, on: axes.Scale, *, above: bool, floor: float) 
     )
 
 
-def _row(step: Step, on: axes.Scale, top: float, *, width: float, is_last: bool) -> str:
+def _row(step: Step, on: axes.Scale, top: float, *, effect: str, width: float, is_first: bool) -> str:
     middle = top + _ROW / 2
     start, end = on.x(step.start_margin), on.x(step.end_margin)
-    parts = [canvas.tooltip(_tip(step)), _label(step, middle)]
-    if not is_last:
+    parts = [canvas.tooltip(_tip(step)), _label(step, on.left - _GAP, middle)]
+    if not is_first:
         parts.append(
             canvas.line(start, middle + _BAR / 2, start, middle + _ROW - _BAR / 2, stroke=canvas.FAINT_INK)
         )
     if step.contribution:
         colour = canvas.RAISES if step.raises else canvas.LOWERS
         parts.append(canvas.element("path", d=_arrow(start, end, middle - _BAR / 2, _BAR), fill=colour))
-    effect = axes.signed(step.contribution, 3)
-    parts.append(canvas.text(effect, width - 14.0, middle + 4.5, text_anchor="end"))
+    parts.append(canvas.text(effect, width - _GAP, middle + 4.5, text_anchor="end"))
     return canvas.group(*parts)
 
 
@@ -118,16 +116,15 @@ def _tip(step: Step) -> str:
     return "\n".join(text for text in lines if text)
 
 
-def _label(step: Step, middle: float) -> str:
+def _label(step: Step, room: float, middle: float) -> str:
     """`label = value`; the value is kept whole, the label gives way."""
-    given = canvas.shortened(f" = {step.value_text}", _LABELS * 0.45) if step.value_text else ""
-    room = _LABELS - len(given) * canvas.TEXT_SIZE * 0.56
-    name = canvas.shortened(step.label, room)
+    given = canvas.shortened(f" = {step.value_text}", room * 0.5) if step.value_text else ""
+    name = canvas.shortened(step.label, room - canvas.text_width(given))
     bold = canvas.element("tspan", canvas.escape(given), font_weight=600) if given else ""
     return canvas.element(
         "text",
         canvas.escape(name) + bold,
-        x=_LABELS,
+        x=room,
         y=middle + 4.5,
         text_anchor="end",
         font_size=canvas.TEXT_SIZE,
