@@ -1,0 +1,1 @@
+"""Explain credit decisions, from the bank's raw tables to one decision with its reasons."""

@@ -1,0 +1,141 @@
+"""Explained credit decisions from end to end: from raw tables to one decision in words, and its report."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from glasshouse.solutions.credit import cleaning, requests, stages, statlog, synthetic
+from glasshouse.solutions.credit.applicants import Applicant
+from glasshouse.solutions.credit.clients import Clients, identify
+from glasshouse.solutions.credit.decisions import Decision, counterfactual_in_words
+from glasshouse.solutions.credit.layout import ENDPOINT, Layout, bucket_name
+from glasshouse.solutions.credit.progress import Progress
+
+N_STAGES = 9
+N_CLEANING_STAGES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a run may choose. Without a source the applicants are invented, the same for the same seed."""
+
+    source: Path | None = None
+    n_applicants: int = 1000
+    seed: int = 42
+    train_share: float = 0.8
+    model: requests.ModelName = "better"
+    report: Path | None = None
+    """Where to put a copy of the report, besides the one in the bucket."""
+    run: str | None = None
+    """The run's own name, part of all its resources' names; by default the present time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run came to."""
+
+    run: str
+    bucket: str
+    endpoint: str
+    package_arn: str
+    metrics: dict[str, float]
+    decision: Decision
+    counterfactual: Decision
+    n_explained: int
+    url: str
+    elapsed_s: float
+
+
+def run(clients: Clients, options: Options, *, out: TextIO = sys.stdout) -> Outcome:
+    """Runs all stages, telling of each on `out`; the endpoint stays up. Raises what a stage raises."""
+    progress = Progress(out, n_stages=N_STAGES)
+    progress.say(f"Explained credit decisions on {clients.endpoint_url}")
+    identity = identify(clients)
+    layout = Layout(
+        bucket=bucket_name(account=identity.account, region=clients.region), run=options.run or _now()
+    )
+    work = stages.Run(clients=clients, layout=layout, role_arn=identity.role_arn, progress=progress)
+    with progress.stage("Generate the bank's tables: credits, people, contacts"):
+        stages.store_tables(work, _applicants(options), seed=options.seed)
+    with progress.stage("Crawl the tables and infer their schemas (processing job)"):
+        stages.crawl(work)
+    with progress.stage("Transform them with SQL, protected attributes held out (processing job)"):
+        stages.transform(work, seed=options.seed, train_share=options.train_share)
+    with progress.stage(f"Train LightGBM, the {options.model} model, with cross-validation (training job)"):
+        trained = stages.train(work, model=options.model)
+    with progress.stage("Register the model package"):
+        package_arn = stages.register(work, trained, model=options.model)
+    with progress.stage("Deploy the explainer (endpoint)"):
+        stages.deploy(work, package_arn=package_arn)
+    with progress.stage("Decide one application, and ask what if"):
+        before, after = stages.decide(work)
+    with progress.stage("Explain the whole test set (batch transform)"):
+        answers = stages.explain_all(work)
+    with progress.stage("Write the report"):
+        facts = {"Model": f"{options.model}, {package_arn}", "Data": _provenance(options), "Run": layout.run}
+        url = stages.publish(work, before, after, answers, facts=facts, copy=options.report)
+    outcome = Outcome(
+        run=layout.run,
+        bucket=layout.bucket,
+        endpoint=ENDPOINT,
+        package_arn=package_arn,
+        metrics=dict(trained.metrics),
+        decision=before,
+        counterfactual=after,
+        n_explained=len(answers),
+        url=url,
+        elapsed_s=progress.elapsed_s,
+    )
+    _conclude(outcome, progress)
+    return outcome
+
+
+def clean(clients: Clients, *, objects: bool = False, out: TextIO = sys.stdout) -> None:
+    """Leaves nothing of any run running or registered; with `objects`, nothing stored either.
+
+    The records of jobs that have ended stay, as history does.
+    """
+    progress = Progress(out, n_stages=N_CLEANING_STAGES + objects)
+    progress.say(f"Cleaning up credit decisions on {clients.endpoint_url}")
+    with progress.stage("Stop jobs"):
+        cleaning.stop_jobs(clients, progress)
+    with progress.stage("Delete endpoints, their configurations and models"):
+        cleaning.delete_endpoints(clients, progress)
+    with progress.stage("Delete model packages"):
+        cleaning.delete_packages(clients, progress)
+    if objects:
+        bucket = bucket_name(account=identify(clients).account, region=clients.region)
+        with progress.stage("Delete objects"):
+            cleaning.delete_objects(clients, bucket, progress)
+    progress.say(f"\nNothing of it is running any more ({progress.elapsed_s:.1f} s).")
+
+
+def _applicants(options: Options) -> list[Applicant]:
+    if options.source is not None:
+        return statlog.read(options.source, seed=options.seed)
+    return list(synthetic.applicants(options.n_applicants, seed=options.seed))
+
+
+def _provenance(options: Options) -> str:
+    if options.source is not None:
+        return f"{options.source.name}: Statlog German credit (UCI), with invented names and contacts"
+    return f"{options.n_applicants} invented applicants (seed {options.seed}): synthetic, no real person"
+
+
+def _conclude(outcome: Outcome, progress: Progress) -> None:
+    progress.say("\n" + "-" * 72)
+    progress.say(outcome.decision.in_words())
+    progress.say(counterfactual_in_words(outcome.decision, outcome.counterfactual))
+    progress.say("-" * 72)
+    progress.say(f"Endpoint  {outcome.endpoint}")
+    progress.say(f"Report    {outcome.url}")
+    progress.say(f"All {N_STAGES} stages in {outcome.elapsed_s:.1f} s.")
+
+
+def _now() -> str:
+    seconds = time.time()
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(seconds))}-{int(seconds * 1000) % 1000:03d}"
