@@ -131,7 +131,7 @@ def _copy_checkpoints(record: Record, context: Context, attempt: Attempt, *, fin
         context.ports.store,
         folder=contract.checkpoint_folder(record, attempt),
         place=objects.Place.of_uri(record.key.account, config["S3Uri"]),
-        memory=attempt.root,
+        memory=attempt.root / "checkpoints.json",
         final=final,
     )
 

@@ -8,18 +8,16 @@ from pathlib import Path
 from glasshouse.kernel import objects
 from glasshouse.kernel.records import Store
 
-LEDGER = "checkpoints.json"
-
 
 def copy_new(
     service: objects.Objects, store: Store, *, folder: Path, place: objects.Place, memory: Path, final: bool
 ) -> int:
     """Uploads files that are new or changed and have stood still since the last look; returns how many.
 
-    `memory` is a private folder where the last look is written down. With `final` nothing writes any more, so
+    `memory` is a private file where the last look is written down. With `final` nothing writes any more, so
     everything changed is copied.
     """
-    seen = _read(memory / LEDGER)
+    seen = _read(memory)
     now: dict[str, list[int]] = {}
     copied = 0
     for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
@@ -39,7 +37,8 @@ def copy_new(
             done = True
         now[name] = [size, changed, int(done)]
     if now != seen:
-        (memory / LEDGER).write_text(json.dumps(now))
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        memory.write_text(json.dumps(now))
     return copied
 
 
