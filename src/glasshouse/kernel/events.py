@@ -18,8 +18,11 @@ def created(tx: Transaction, record: Record, *, principal: str, request_id: str)
     _append(tx, record, "created", to_status=record.status, principal=principal, request_id=request_id)
 
 
-def deleted(tx: Transaction, record: Record, *, principal: str = "", request_id: str = "") -> None:
-    _append(tx, record, "deleted", from_status=record.status, principal=principal, request_id=request_id)
+def deleted(
+    tx: Transaction, record: Record, *, now: float, principal: str = "", request_id: str = ""
+) -> None:
+    last = dataclasses.replace(record, modified_at=now)
+    _append(tx, last, "deleted", from_status=record.status, principal=principal, request_id=request_id)
 
 
 def changed(

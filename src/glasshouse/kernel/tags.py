@@ -66,5 +66,6 @@ def delete_tags(request: Mapping[str, Any], context: Context) -> dict[str, Any]:
 
 
 def _must_exist(record: Record | None, arn: str, context: Context) -> None:
-    if record is None or record.key.account != context.caller.account:
+    mine = (context.caller.account, context.caller.region)
+    if record is None or (record.key.account, record.key.region) != mine:
         raise errors.NotFound(f"Could not find the resource {arn}.")

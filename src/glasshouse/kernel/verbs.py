@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from glasshouse.kernel import errors, events, paging, tags
 from glasshouse.kernel.context import Context
 from glasshouse.kernel.ids import Arn
 from glasshouse.kernel.kinds import Doc, Kind
-from glasshouse.kernel.records import Duplicate, Edge, Record, Stale, Transaction
+from glasshouse.kernel.records import Duplicate, Edge, Reading, Record, Stale, Transaction
 
 Answer = dict[str, Any]
+TRIES = 10
+"""How often a change is tried again when the row changes at the same time."""
 
 
 def arn_of(kind: Kind, name: str, context: Context) -> Arn:
@@ -61,17 +63,19 @@ def insert(tx: Transaction, kind: Kind, record: Record, labels: Mapping[str, str
 
 
 def find(kind: Kind, name: str, context: Context) -> Record:
-    """The resource by name or ARN. Raises the kind's not-found error."""
+    """The caller's resource by name or ARN. Raises the kind's not-found error."""
     with context.ports.store.read() as view:
-        if name.startswith("arn:"):
-            record = view.find_arn(name)
-            if record is not None and record.key.kind != kind.noun:
-                record = None
-        else:
-            record = view.find(context.key(kind.noun, name))
+        record = _seen(view, kind, name, context)
     if record is None:
         raise kind.not_found(name, name if name.startswith("arn:") else arn_of(kind, name, context))
     return record
+
+
+def _seen(view: Reading, kind: Kind, name: str, context: Context) -> Record | None:
+    if not name.startswith("arn:"):
+        return view.find(context.key(kind.noun, name))
+    record = view.find_arn(name)
+    return record if record and record.key == context.key(kind.noun, record.key.name) else None
 
 
 def shown(kind: Kind, record: Record) -> Answer:
@@ -100,32 +104,55 @@ def list_(kind: Kind, request: Doc, context: Context, *, member: str) -> Answer:
 
 def delete(kind: Kind, request: Doc, context: Context) -> Answer:
     """Removes the row, or moves it to the kind's deleting status when work must be undone first."""
-    record = find(kind, request[kind.name_member], context)
-    kind.may_delete(record, context)
-    with context.ports.store.write() as tx:
+
+    def go(tx: Transaction, record: Record) -> None:
         if kind.deleting:
             _move(tx, kind, record, kind.deleting, context)
-        else:
-            tx.remove(record.key)
-            events.deleted(tx, record, principal=context.caller.arn, request_id=context.request_id)
-    context.wake()
-    return {}
+            return
+        now = context.ports.clock.now()
+        tx.replace(record, expect_rev=record.rev)
+        tx.remove(record.key)
+        events.deleted(tx, record, now=now, principal=context.caller.arn, request_id=context.request_id)
+
+    def may_go(record: Record) -> bool:
+        kind.may_delete(record, context)
+        return True
+
+    return _changed(kind, request, context, may=may_go, change=go)
 
 
 def stop(kind: Kind, request: Doc, context: Context) -> Answer:
-    """Asks a running resource to end. Raises errors.Validation when it is not running."""
-    for _ in range(10):
+    """Asks a running resource to end. Raises errors.Conflict when it is not running."""
+    return _changed(
+        kind,
+        request,
+        context,
+        may=lambda record: record.status != kind.stopping,
+        change=lambda tx, record: _move(tx, kind, record, kind.stopping, context),
+    )
+
+
+def _changed(
+    kind: Kind,
+    request: Doc,
+    context: Context,
+    *,
+    may: Callable[[Record], bool],
+    change: Callable[[Transaction, Record], None],
+) -> Answer:
+    """Writes a change to the row as it is now; looks again when somebody else was faster."""
+    for _ in range(TRIES):
         record = find(kind, request[kind.name_member], context)
-        if record.status == kind.stopping:
+        if not may(record):
             return {}
         try:
             with context.ports.store.write() as tx:
-                _move(tx, kind, record, kind.stopping, context)
+                change(tx, record)
         except Stale:
             continue
         context.wake()
         return {}
-    raise errors.Conflict(f"The {kind.label} is changing too fast to be stopped; try again.")
+    raise errors.Conflict(f"The {kind.label} is changing too fast; try again.")
 
 
 def _move(tx: Transaction, kind: Kind, record: Record, to: str, context: Context) -> None:

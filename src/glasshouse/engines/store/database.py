@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -24,15 +25,18 @@ class Database:
     """The store port over two engines of one database: durable commits, and commits that may be undone by a power cut."""
 
     is_exclusive = False
+    reading: Mapping[str, Any] = {}
+    """Execution options that make a transaction a read-only snapshot."""
 
     def __init__(self, durable: sa.Engine, relaxed: sa.Engine) -> None:
         self._durable = durable
+        self._reader = durable.execution_options(**self.reading)
         self._relaxed = relaxed
         self._prepare()
 
     @contextlib.contextmanager
     def read(self) -> Iterator[SqlReading]:
-        with self._durable.connect() as connection, connection.begin():
+        with self._reader.connect() as connection, connection.begin():
             yield SqlReading(connection)
 
     @contextlib.contextmanager
@@ -50,8 +54,12 @@ class Database:
         """Held around a write; a database with one writer at a time queues here instead of failing."""
         yield
 
+    def _hold_schema(self, connection: sa.Connection) -> None:
+        """Makes servers that start at the same time take turns."""
+
     def _prepare(self) -> None:
         with self._writing(), _connected(self._durable) as connection:
+            self._hold_schema(connection)
             METADATA.create_all(connection)
             found = connection.execute(sa.select(sa.func.max(tables.VERSION.c.version))).scalar_one()
             if found is None:

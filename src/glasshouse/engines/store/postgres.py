@@ -9,12 +9,20 @@ import sqlalchemy as sa
 
 from glasshouse.engines.store.database import Database
 
+SCHEMA_LOCK = 0x676C6173
+"""The advisory lock that guards the making of tables."""
+
 
 class PostgresStore(Database):
     """The store in a PostgreSQL database, for instance postgresql+psycopg://user@host/name."""
 
+    reading = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
     def __init__(self, url: str) -> None:
         super().__init__(_engine(url, "on"), _engine(url, "off"))
+
+    def _hold_schema(self, connection: sa.Connection) -> None:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(SCHEMA_LOCK)))
 
 
 def _engine(url: str, synchronous_commit: str) -> sa.Engine:

@@ -22,6 +22,10 @@ class AlreadyOpen(RuntimeError):
     """Another process has the store."""
 
 
+class WriteInsideWrite(RuntimeError):
+    """An error in our own code that would wait for itself for ever."""
+
+
 class SqliteStore(Database):
     """The store in one file, owned by one process at a time."""
 
@@ -31,6 +35,7 @@ class SqliteStore(Database):
         path.parent.mkdir(parents=True, exist_ok=True)
         self._owned = _own(path)
         self._lock = threading.Lock()
+        self._writer = 0
         super().__init__(_engine(path, "FULL"), _engine(path, "NORMAL"))
 
     def close(self) -> None:
@@ -39,8 +44,15 @@ class SqliteStore(Database):
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
+        me = threading.get_ident()
+        if self._writer == me:
+            raise WriteInsideWrite("A write transaction began inside another one of the same thread.")
         with self._lock:
-            yield
+            self._writer = me
+            try:
+                yield
+            finally:
+                self._writer = 0
 
 
 def _own(path: Path) -> int:

@@ -9,12 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from glasshouse.engines.store import expressions
 from glasshouse.engines.store.catalog import SqlCatalog
-from glasshouse.engines.store.tables import AUDIT, EDGE, EVENT, RESOURCE, TAG
+from glasshouse.engines.store.tables import AUDIT, EDGE, EVENT, RESOURCE, TAG, WORKER
 from glasshouse.kernel.ids import Arn
 from glasshouse.kernel.records import (
     AuditEntry,
-    Condition,
     Duplicate,
     Edge,
     Event,
@@ -23,6 +23,11 @@ from glasshouse.kernel.records import (
     Record,
     Stale,
 )
+
+_AT_ONCE = 500
+"""Values in one IN list."""
+_FORGOTTEN_AFTER_S = 60.0
+_KEY = (RESOURCE.c.account, RESOURCE.c.region, RESOURCE.c.kind, RESOURCE.c.name)
 
 
 class SqlReading:
@@ -35,8 +40,11 @@ class SqlReading:
     def catalog(self) -> SqlCatalog:
         return SqlCatalog(self.connection)
 
-    def find(self, key: Key) -> Record | None:
-        row = self.connection.execute(sa.select(RESOURCE).where(*_is(key))).first()
+    def find(self, key: Key, *, held_by: str = "") -> Record | None:
+        statement = sa.select(RESOURCE).where(*_is(key))
+        if held_by:
+            statement = statement.where(RESOURCE.c.lease_owner == held_by)
+        row = self.connection.execute(statement).first()
         return _record(row) if row else None
 
     def find_arn(self, arn: str) -> Record | None:
@@ -44,13 +52,14 @@ class SqlReading:
         return _record(row) if row else None
 
     def page(self, query: Query) -> list[Record]:
-        sort = _column(query.sort, in_doc=query.sort_in_doc)
+        dialect = self.connection.dialect.name
+        sort = expressions.column(dialect, query.sort, in_doc=query.sort_in_doc)
         name = RESOURCE.c.name
         statement = sa.select(RESOURCE).where(
             RESOURCE.c.account == query.account,
             RESOURCE.c.region == query.region,
             RESOURCE.c.kind == query.kind,
-            *(_condition(c) for c in query.where),
+            *(expressions.holds(dialect, c) for c in query.where),
         )
         if query.after is not None:
             seen = sa.tuple_(*(sa.literal(v) for v in query.after))
@@ -70,6 +79,14 @@ class SqlReading:
         statement = sa.select(TAG.c.key, TAG.c.value).where(TAG.c.arn == arn).order_by(TAG.c.key)
         return {row.key: row.value for row in self.connection.execute(statement)}
 
+    def tags_of(self, arns: Sequence[str]) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = {arn: {} for arn in arns}
+        for start in range(0, len(arns), _AT_ONCE):
+            statement = sa.select(TAG).where(TAG.c.arn.in_(arns[start : start + _AT_ONCE]))
+            for row in self.connection.execute(statement.order_by(TAG.c.arn, TAG.c.key)):
+                found[row.arn][row.key] = row.value
+        return found
+
     def events(self, *, arn: str = "", after: int = 0, limit: int = 1000) -> list[Event]:
         statement = sa.select(EVENT).where(EVENT.c.seq > after).order_by(EVENT.c.seq).limit(limit)
         if arn:
@@ -82,6 +99,7 @@ class SqlReading:
             statement = statement.where(EDGE.c.source == source)
         if target:
             statement = statement.where(EDGE.c.target == target)
+        statement = statement.order_by(EDGE.c.source, EDGE.c.target, EDGE.c.relation)
         return [Edge(**row._mapping) for row in self.connection.execute(statement)]
 
     def audit(self, *, after: int = 0, limit: int = 1000) -> list[AuditEntry]:
@@ -90,8 +108,14 @@ class SqlReading:
         return [AuditEntry(**row._mapping) for row in self.connection.execute(statement)]
 
     def has_due(self, now: float) -> bool:
-        statement = sa.select(RESOURCE.c.rev).where(*_free_and_due(now)).limit(1)
-        return self.connection.execute(statement).first() is not None
+        waiting = (sa.select(RESOURCE.c.due).where(*place).limit(1) for place in _free_and_due(now))
+        return any(self.connection.execute(statement).first() is not None for statement in waiting)
+
+    def held(self, owner: str, *, due_after: float | None = None) -> dict[Key, int]:
+        statement = sa.select(*_KEY, RESOURCE.c.rev).where(*_held_by(owner))
+        if due_after is not None:
+            statement = statement.where(RESOURCE.c.due > due_after)
+        return {_key(row): row.rev for row in self.connection.execute(statement)}
 
 
 class SqlTransaction(SqlReading):
@@ -100,7 +124,7 @@ class SqlTransaction(SqlReading):
     def insert(self, record: Record) -> None:
         values = _values(record) | {"rev": record.rev, "created": record.created_at}
         statement = _insert(self.connection, RESOURCE).values(**values).on_conflict_do_nothing()
-        if self.connection.execute(statement).rowcount == 0:
+        if self.connection.execute(statement.returning(RESOURCE.c.rev)).first() is None:
             raise Duplicate(record.key.name)
 
     def replace(self, record: Record, *, expect_rev: int, allowed: Sequence[str] | None = None) -> Record:
@@ -109,7 +133,7 @@ class SqlTransaction(SqlReading):
             statement = statement.where(RESOURCE.c.status.in_(allowed))
         values = _values(record) | {"rev": expect_rev + 1}
         if record.due_at is None:
-            values |= {"lease_owner": None, "lease_until": None}
+            values |= {"lease_owner": None}
         if self.connection.execute(statement.values(**values)).rowcount == 0:
             raise Stale(record.key.name)
         return dataclasses.replace(record, rev=expect_rev + 1)
@@ -145,30 +169,38 @@ class SqlTransaction(SqlReading):
             self.connection.execute(statement.on_conflict_do_nothing())
 
     def lease_due(self, *, owner: str, now: float, until: float, limit: int) -> list[Record]:
-        statement = (
-            sa.select(RESOURCE)
-            .where(*_free_and_due(now))
-            .order_by(RESOURCE.c.due)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        records = [_record(row) for row in self.connection.execute(statement)]
+        self.extend_leases(owner=owner, until=until)
+        records: list[Record] = []
+        for place in _free_and_due(now):
+            statement = sa.select(RESOURCE).where(*place).order_by(RESOURCE.c.due).limit(limit - len(records))
+            rows = self.connection.execute(statement.with_for_update(skip_locked=True))
+            records += [_record(row) for row in rows]
         for record in records:
             taken = sa.update(RESOURCE).where(*_is(record.key))
-            self.connection.execute(taken.values(lease_owner=owner, lease_until=until))
+            self.connection.execute(taken.values(lease_owner=owner))
+        self._forget_workers(before=now - _FORGOTTEN_AFTER_S)
         return records
 
     def extend_leases(self, *, owner: str, until: float) -> None:
-        statement = sa.update(RESOURCE).where(RESOURCE.c.lease_owner == owner)
-        self.connection.execute(statement.values(lease_until=until))
+        statement = _insert(self.connection, WORKER).values(owner=owner, until=until)
+        self.connection.execute(
+            statement.on_conflict_do_update(index_elements=["owner"], set_={"until": until})
+        )
 
-    def release(self, key: Key, *, owner: str) -> None:
-        statement = sa.update(RESOURCE).where(*_is(key), RESOURCE.c.lease_owner == owner)
-        self.connection.execute(statement.values(lease_owner=None, lease_until=None))
+    def release(self, *, owner: str) -> None:
+        freed = sa.update(RESOURCE).where(*_held_by(owner))
+        self.connection.execute(freed.values(lease_owner=None))
+        self.connection.execute(sa.delete(WORKER).where(WORKER.c.owner == owner))
 
     def release_all(self) -> None:
-        statement = sa.update(RESOURCE).where(RESOURCE.c.lease_owner.is_not(None))
-        self.connection.execute(statement.values(lease_owner=None, lease_until=None))
+        freed = sa.update(RESOURCE).where(RESOURCE.c.due.is_not(None), RESOURCE.c.lease_owner.is_not(None))
+        self.connection.execute(freed.values(lease_owner=None))
+        self.connection.execute(sa.delete(WORKER))
+
+    def _forget_workers(self, *, before: float) -> None:
+        """Workers that died and left nothing behind."""
+        left = sa.select(RESOURCE.c.due).where(*_held_by(WORKER.c.owner)).correlate(WORKER)
+        self.connection.execute(sa.delete(WORKER).where(WORKER.c.until < before, ~left.exists()))
 
 
 def _insert(connection: sa.Connection, table: sa.Table) -> Any:
@@ -185,14 +217,25 @@ def _is(key: Key) -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
-def _free_and_due(now: float) -> tuple[sa.ColumnElement[bool], ...]:
-    free = sa.or_(RESOURCE.c.lease_until.is_(None), RESOURCE.c.lease_until < now)
-    return (RESOURCE.c.due.is_not(None), RESOURCE.c.due <= now, free)
+def _held_by(owner: Any) -> tuple[sa.ColumnElement[bool], ...]:
+    """The partial index on due rows answers this: a row that is not due has no lease."""
+    return (RESOURCE.c.lease_owner == owner, RESOURCE.c.due.is_not(None))
+
+
+def _free_and_due(now: float) -> tuple[tuple[sa.ColumnElement[bool], ...], ...]:
+    """Rows that nobody holds, and rows whose holder gave no sign of life; each is one range of an index."""
+    dead = sa.select(WORKER.c.owner).where(WORKER.c.until < now)
+    due = (RESOURCE.c.due.is_not(None), RESOURCE.c.due <= now)
+    return ((RESOURCE.c.lease_owner.is_(None), *due), (RESOURCE.c.lease_owner.in_(dead), *due))
+
+
+def _key(row: Any) -> Key:
+    return Key(account=row.account, region=row.region, kind=row.kind, name=row.name)
 
 
 def _record(row: Any) -> Record:
     return Record(
-        key=Key(account=row.account, region=row.region, kind=row.kind, name=row.name),
+        key=_key(row),
         arn=Arn(row.arn),
         status=row.status,
         created_at=row.created,
@@ -212,46 +255,3 @@ def _values(record: Record) -> dict[str, Any]:
         "due": record.due_at,
         "doc": dict(record.doc),
     }
-
-
-def _column(field: str, *, in_doc: bool) -> Any:
-    if not in_doc:
-        return RESOURCE.c[field]
-    return sa.func.coalesce(_at(field).as_string(), "")
-
-
-def _at(path: str) -> Any:
-    return RESOURCE.c.doc[tuple(path.split("."))]
-
-
-def _condition(condition: Condition) -> sa.ColumnElement[bool]:
-    value = condition.value
-    if not condition.in_doc:
-        column: Any = RESOURCE.c[condition.field]
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        column = _at(condition.field).as_float()
-    else:
-        column = _column(condition.field, in_doc=True)
-    match condition.operator:
-        case "=":
-            result = column == value
-        case "in":
-            result = column.in_(list(value))
-        case "contains":
-            result = _contains(column, value)
-        case "starts":
-            result = column.startswith(value, autoescape=True)
-        case ">":
-            result = column > value
-        case ">=":
-            result = column >= value
-        case "<":
-            result = column < value
-        case "<=":
-            result = column <= value
-    return result  # type: ignore[no-any-return]  # SQLAlchemy types JSON paths as Any
-
-
-def _contains(column: Any, text: str) -> Any:
-    """Case-sensitive on both databases, which LIKE is not."""
-    return sa.func.replace(column, text, "") != column if text else sa.true()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from glasshouse.engines.store.metadata import METADATA
 
-DOCUMENT = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+DOCUMENT = sa.JSON()
+"""JSON as it was written: PostgreSQL's JSONB would reorder members and rewrite numbers."""
+
 SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 BYTEWISE = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-"""Text compared byte by byte, so that both databases sort names alike."""
+"""Text compared byte by byte, so that both databases sort alike."""
 
 RESOURCE = sa.Table(
     "resource",
@@ -20,25 +21,32 @@ RESOURCE = sa.Table(
     sa.Column("kind", sa.Text, primary_key=True),
     sa.Column("name", BYTEWISE, primary_key=True),
     sa.Column("arn", sa.Text, nullable=False, unique=True),
-    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("status", BYTEWISE, nullable=False),
     sa.Column("created", sa.Double, nullable=False),
     sa.Column("modified", sa.Double, nullable=False),
     sa.Column("rev", sa.Integer, nullable=False),
     sa.Column("due", sa.Double),
     sa.Column("lease_owner", sa.Text),
-    sa.Column("lease_until", sa.Double),
     sa.Column("doc", DOCUMENT, nullable=False),
     sa.Index("resource_by_created", "account", "region", "kind", "created", "name"),
     sa.Index("resource_by_modified", "account", "region", "kind", "modified", "name"),
     sa.Index("resource_by_status", "account", "region", "kind", "status", "created", "name"),
     sa.Index(
         "resource_due",
+        "lease_owner",
         "due",
         sqlite_where=sa.text("due IS NOT NULL"),
         postgresql_where=sa.text("due IS NOT NULL"),
     ),
-    sa.Index("resource_lease", "lease_owner", sqlite_where=sa.text("lease_owner IS NOT NULL")),
 )
+
+WORKER = sa.Table(
+    "worker",
+    METADATA,
+    sa.Column("owner", sa.Text, primary_key=True),
+    sa.Column("until", sa.Double, nullable=False),
+)
+"""Who holds leases, and until when they all count."""
 
 TAG = sa.Table(
     "tag",
@@ -68,9 +76,9 @@ EVENT = sa.Table(
 EDGE = sa.Table(
     "edge",
     METADATA,
-    sa.Column("source", sa.Text, primary_key=True),
-    sa.Column("target", sa.Text, primary_key=True),
-    sa.Column("relation", sa.Text, primary_key=True),
+    sa.Column("source", BYTEWISE, primary_key=True),
+    sa.Column("target", BYTEWISE, primary_key=True),
+    sa.Column("relation", BYTEWISE, primary_key=True),
     sa.Index("edge_by_target", "target"),
 )
 
