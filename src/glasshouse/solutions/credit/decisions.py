@@ -91,11 +91,13 @@ def labels(names: Sequence[str]) -> dict[str, str]:
     """What a reader calls fields, features and groups."""
     columns = json.loads((Path(__file__).parent / "processing/columns.json").read_text(encoding="utf-8"))
     titles = {name: column["title"] for name, column in columns.items()}
+    found = {name.partition("__")[0]: name.partition("__")[0].capitalize() for name in names} | titles
     for name in names:
-        field = next((f for f in titles if name.startswith(f"{f}__")), None)
+        field = next((field for field in titles if name.startswith(f"{field}__")), None)
         if field is not None:
-            titles[name] = f"{titles[field]}: {name.removeprefix(f'{field}__').replace('_', ' ')}"
-    return titles
+            category = name.removeprefix(f"{field}__").replace("_", " ")
+            found[name] = f"{titles[field]}: {category}"
+    return found
 
 
 def choose(rows: Sequence[Row]) -> int:

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from glasshouse.solutions.credit import cleaning, requests, stages, statlog, synthetic
+from botocore import exceptions
+
+from glasshouse.solutions.credit import cleaning, decisions, requests, stages, statlog, synthetic, waiting
 from glasshouse.solutions.credit.applicants import Applicant
 from glasshouse.solutions.credit.clients import Clients, identify
-from glasshouse.solutions.credit.decisions import Decision, counterfactual_in_words
 from glasshouse.solutions.credit.layout import ENDPOINT, Layout, bucket_name
 from glasshouse.solutions.credit.progress import Progress
 
 N_STAGES = 9
 N_CLEANING_STAGES = 3
+
+
+_FAILURES = (
+    exceptions.BotoCoreError,
+    exceptions.ClientError,
+    stages.NotApproved,
+    waiting.StageFailed,
+    statlog.BadRow,
+    decisions.NotAdditive,
+)
+
+
+class DemoFailed(RuntimeError):
+    """A stage could not be done; the message is its reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +60,20 @@ class Outcome:
     endpoint: str
     package_arn: str
     metrics: dict[str, float]
-    decision: Decision
-    counterfactual: Decision
+    decision: decisions.Decision
+    counterfactual: decisions.Decision
     n_explained: int
     url: str
     elapsed_s: float
 
 
 def run(clients: Clients, options: Options, *, out: TextIO = sys.stdout) -> Outcome:
-    """Runs all stages, telling of each on `out`; the endpoint stays up. Raises what a stage raises."""
+    """Runs all stages, telling of each on `out`; the endpoint stays up. Raises DemoFailed."""
+    with _reasons():
+        return _run(clients, options, out)
+
+
+def _run(clients: Clients, options: Options, out: TextIO) -> Outcome:
     progress = Progress(out, n_stages=N_STAGES)
     progress.say(f"Explained credit decisions on {clients.endpoint_url}")
     identity = identify(clients)
@@ -97,8 +119,13 @@ def run(clients: Clients, options: Options, *, out: TextIO = sys.stdout) -> Outc
 def clean(clients: Clients, *, objects: bool = False, out: TextIO = sys.stdout) -> None:
     """Leaves nothing of any run running or registered; with `objects`, nothing stored either.
 
-    The records of jobs that have ended stay, as history does.
+    The records of jobs that have ended stay, as history does. Raises DemoFailed.
     """
+    with _reasons():
+        _clean(clients, objects, out)
+
+
+def _clean(clients: Clients, objects: bool, out: TextIO) -> None:
     progress = Progress(out, n_stages=N_CLEANING_STAGES + objects)
     progress.say(f"Cleaning up credit decisions on {clients.endpoint_url}")
     with progress.stage("Stop jobs"):
@@ -112,6 +139,14 @@ def clean(clients: Clients, *, objects: bool = False, out: TextIO = sys.stdout) 
         with progress.stage("Delete objects"):
             cleaning.delete_objects(clients, bucket, progress)
     progress.say(f"\nNothing of it is running any more ({progress.elapsed_s:.1f} s).")
+
+
+@contextlib.contextmanager
+def _reasons() -> Iterator[None]:
+    try:
+        yield
+    except _FAILURES as error:
+        raise DemoFailed(str(error)) from error
 
 
 def _applicants(options: Options) -> list[Applicant]:
@@ -129,7 +164,7 @@ def _provenance(options: Options) -> str:
 def _conclude(outcome: Outcome, progress: Progress) -> None:
     progress.say("\n" + "-" * 72)
     progress.say(outcome.decision.in_words())
-    progress.say(counterfactual_in_words(outcome.decision, outcome.counterfactual))
+    progress.say(decisions.counterfactual_in_words(outcome.decision, outcome.counterfactual))
     progress.say("-" * 72)
     progress.say(f"Endpoint  {outcome.endpoint}")
     progress.say(f"Report    {outcome.url}")

@@ -34,6 +34,7 @@ def html(
             subtitle="Why the model decided as it did",
             attribution=before.by_feature,
             grouped=before.by_group,
+            fields=before.by_field,
             outcome="default",
             axis=charts.Axis(label=AXIS),
             facts={"Verdict": before.verdict, **facts},
@@ -43,7 +44,9 @@ def html(
                 after=after.by_feature,
                 changes=changes,
             ),
-            interactions=charts.interaction.heat_map(matrix, names, max_features=MAX_FEATURES),
+            interactions=charts.interaction.heat_map(
+                matrix, names, max_features=MAX_FEATURES, labels=decisions.labels(names)
+            ),
             population=_population(population, fields),
         )
     )
