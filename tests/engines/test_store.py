@@ -146,13 +146,18 @@ def test_a_removed_row_takes_its_tags_along_and_frees_its_name(store: Store) -> 
 
 def test_an_exception_undoes_the_whole_transaction(store: Store) -> None:
     one = stores.record("m")
-    with pytest.raises(KeyError), store.write() as tx:
-        tx.insert(one)
-        tx.put_tags(one.arn, {"a": "1"})
-        tx.append_event(event("created"))
-        tx.append_audit(audit_entry("CreateModel"))
-        tx.add_edges([Edge(source="a", target="b", relation="uses")])
-        raise KeyError("midway")
+
+    def write_and_fail() -> None:
+        with store.write() as tx:
+            tx.insert(one)
+            tx.put_tags(one.arn, {"a": "1"})
+            tx.append_event(event("created"))
+            tx.append_audit(audit_entry("CreateModel"))
+            tx.add_edges([Edge(source="a", target="b", relation="uses")])
+            raise KeyError("midway")
+
+    with pytest.raises(KeyError):
+        write_and_fail()
     with store.read() as view:
         assert view.find(one.key) is None
         assert view.tags(one.arn) == {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
 import datetime as dt
 import hashlib
@@ -105,9 +104,15 @@ def _sealed(query: Query, last: Record) -> str:
 
 def _opened(token: str, query: Query) -> tuple[Any, str]:
     try:
-        signature, value, name = json.loads(base64.urlsafe_b64decode(token))
-    except (ValueError, binascii.Error) as error:
+        found = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
+    except (ValueError, RecursionError) as error:
         raise errors.Validation("Invalid pagination token.") from error
-    if signature != _signature(query):
-        raise errors.Validation("Invalid pagination token: it was given for another query.")
-    return value, name
+    sorts_by_number = query.sort in ("created", "modified")
+    match found:
+        case [str(signature), float() | int() | str() as value, str(name)] if isinstance(
+            value, str
+        ) != sorts_by_number and not isinstance(value, bool):
+            if signature != _signature(query):
+                raise errors.Validation("Invalid pagination token: it was given for another query.")
+            return value, name
+    raise errors.Validation("Invalid pagination token.")

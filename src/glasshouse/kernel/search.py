@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import datetime as dt
+import hashlib
+import heapq
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,6 +20,9 @@ CHUNK = 500
 BY_TAG = "_tags"
 """Where a document keeps its tags by key, for filters such as Tags.project."""
 Document = Mapping[str, Any]
+SortValue = tuple[int, float, str]
+Place = tuple[SortValue, str]
+"""Where a document stands in the order: its sort value, then its ARN."""
 
 
 @operation("Search")
@@ -28,20 +32,22 @@ def search(request: Mapping[str, Any], context: Context) -> dict[str, Any]:
     kind = context.kinds.get(noun)
     if kind is None:
         raise errors.Validation(f"Search over the resource {noun} is not offered by this server.")
-    sort_by = request.get("SortBy", kind.created_member)
     descending = request.get("SortOrder", "Descending") == "Descending"
+    sort_by = request.get("SortBy", kind.created_member)
+    after = _opened(request.get("NextToken"), request)
+    found: list[tuple[Place, Document]] = []
     with context.ports.store.read() as view:
-        found = [
-            document
-            for document in _documents(view, kind, context)
-            if matches(request.get("SearchExpression", {}), document)
-        ]
-    found.sort(key=lambda d: (_sortable(_first(d, sort_by)), d[kind.arn_member]), reverse=descending)
-    start = _opened(request.get("NextToken"))
-    end = start + request.get("MaxResults", 100)
+        for document in _documents(view, kind, context):
+            place = (_sortable(_first(document, sort_by)), str(document[kind.arn_member]))
+            is_ahead = after is None or (place < after if descending else place > after)
+            if is_ahead and matches(request.get("SearchExpression", {}), document):
+                found.append((place, document))
+    limit = request.get("MaxResults", 100)
+    cut = heapq.nlargest if descending else heapq.nsmallest
+    page = cut(limit + 1, found, key=lambda one: one[0])
     return {
-        "Results": [{noun: document} for document in found[start:end]],
-        "NextToken": _sealed(end) if end < len(found) else None,
+        "Results": [{noun: document} for _, document in page[:limit]],
+        "NextToken": _sealed(page[limit - 1][0], request) if len(page) > limit else None,
     }
 
 
@@ -82,15 +88,22 @@ def _passes(one: Document, document: Document) -> bool:
         case "NotExists":
             return not found
         case "Equals":
-            return any(_text(value) == wanted for value in found)
+            return any(_equals(value, wanted) for value in found)
         case "NotEquals":
-            return all(_text(value) != wanted for value in found)
+            return not any(_equals(value, wanted) for value in found)
         case "Contains":
             return any(wanted in _text(value) for value in found)
         case "In":
-            return any(_text(value) in wanted.split(",") for value in found)
+            return any(_equals(value, choice) for value in found for choice in wanted.split(","))
         case comparison:
             return any(_compares(comparison, value, wanted) for value in found)
+
+
+def _equals(value: Any, wanted: str) -> bool:
+    """Numbers and times are equal however they are written; texts to the letter."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value == _number(wanted)
+    return _text(value) == wanted
 
 
 def _compares(comparison: str, value: Any, wanted: str) -> bool:
@@ -106,14 +119,16 @@ def _compares(comparison: str, value: Any, wanted: str) -> bool:
 
 
 def _number(value: Any) -> float | None:
+    """A number, or the seconds since the epoch of a time; a time without a zone is in UTC."""
     try:
         return float(value)
     except (TypeError, ValueError):
         pass
     try:
-        return dt.datetime.fromisoformat(str(value).replace("Z", "+00:00")).timestamp()
+        moment = dt.datetime.fromisoformat(str(value))
     except ValueError:
         return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()
 
 
 def _text(value: Any) -> str:
@@ -139,22 +154,23 @@ def _first(document: Document, name: str) -> Any:
     return next(_values(document, name.split(".")), None)
 
 
-def _sortable(value: Any) -> tuple[int, float, str]:
+def _sortable(value: Any) -> SortValue:
     if isinstance(value, (int, float)):
         return (1, float(value), "")
     return (0, 0.0, "") if value is None else (2, 0.0, str(value))
 
 
 def _documents(view: Reading, kind: Kind, context: Context) -> Iterator[dict[str, Any]]:
-    for record in _records(view, kind, context):
-        labels = view.tags(record.arn)
-        document = verbs.shown(kind, record)
-        document["Tags"] = [*tags.as_list(labels)]
-        document[BY_TAG] = labels
-        yield document
+    for page in _pages(view, kind, context):
+        labels_of = view.tags_of([record.arn for record in page])
+        for record in page:
+            document = verbs.shown(kind, record)
+            document["Tags"] = tags.as_list(labels_of[record.arn])
+            document[BY_TAG] = labels_of[record.arn]
+            yield document
 
 
-def _records(view: Reading, kind: Kind, context: Context) -> Iterator[Record]:
+def _pages(view: Reading, kind: Kind, context: Context) -> Iterator[list[Record]]:
     after = None
     while True:
         query = Query(
@@ -167,23 +183,32 @@ def _records(view: Reading, kind: Kind, context: Context) -> Iterator[Record]:
             after=after,
         )
         page = view.page(query)
-        yield from page
+        yield page
         if len(page) < CHUNK:
             return
         after = (page[-1].key.name, page[-1].key.name)
 
 
-def _sealed(offset: int) -> str:
-    return base64.urlsafe_b64encode(json.dumps(["search", offset]).encode()).decode()
+def _signature(request: Mapping[str, Any]) -> str:
+    """Of everything that decides which resources come in which order."""
+    parts = {member: value for member, value in request.items() if member not in ("NextToken", "MaxResults")}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def _opened(token: str | None) -> int:
+def _sealed(last: Place, request: Mapping[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps([_signature(request), *last]).encode()).decode()
+
+
+def _opened(token: str | None, request: Mapping[str, Any]) -> Place | None:
     if not token:
-        return 0
+        return None
     try:
-        what, offset = json.loads(base64.urlsafe_b64decode(token))
-        if what == "search" and isinstance(offset, int) and offset >= 0:
-            return offset
-    except (ValueError, binascii.Error):
-        pass
+        found = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
+    except (ValueError, RecursionError) as error:
+        raise errors.Validation("Invalid pagination token.") from error
+    match found:
+        case [str(signature), [int(rank), float(number), str(text)], str(arn)]:
+            if signature != _signature(request):
+                raise errors.Validation("Invalid pagination token: it was given for another search.")
+            return (rank, number, text), arn
     raise errors.Validation("Invalid pagination token.")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,8 +32,16 @@ PASSED_TO_JOBS = (
 """Variables of the server's environment that a job with network may need to reach a package index."""
 
 
+ACCEPT_RISK = "accept-the-risk"
+"""What `unsandboxed_jobs` must say, word for word."""
+
+
 class UnknownSetting(ValueError):
     """A variable with our prefix that names no setting."""
+
+
+class BadSetting(ValueError):
+    """A setting with a value that it cannot have."""
 
 
 def _default_data() -> Path:
@@ -60,7 +70,9 @@ class Settings:
     store_url: str = _told(
         "", "SQLAlchemy URL of a PostgreSQL database; empty for SQLite in the data folder."
     )
-    environments: str = _told("", "Folder for built runtimes, shared by data folders; empty for one in the user's cache.")
+    environments: str = _told(
+        "", "Folder for built runtimes, shared by data folders; empty for one in the user's cache."
+    )
     unsandboxed_jobs: str = _told(
         "", "The words accept-the-risk let jobs run without isolation where the sandbox cannot be had."
     )
@@ -73,13 +85,18 @@ class Settings:
         metadata={"help": "Not a variable: what jobs with network inherit.", "internal": True},
     )
 
+    def __post_init__(self) -> None:
+        for name, is_good, rule in _rules(self):
+            if not is_good:
+                raise BadSetting(f"{PREFIX}{name.upper()} {rule}, not {getattr(self, name)!r}.")
+
     @classmethod
     def read(
         cls, overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None
     ) -> Self:
         """Settings from the environment, then from `overrides` (None values are left out).
 
-        Raises UnknownSetting for a variable with our prefix that is no setting, and ValueError for a bad value.
+        Raises UnknownSetting for a variable with our prefix that is no setting, and BadSetting for a bad value.
         """
         source = os.environ if environ is None else environ
         values = _from_environment(source, {f.name: f for f in dataclasses.fields(cls)})
@@ -122,9 +139,25 @@ def _parsed(variable: str, text: str, known: dataclasses.Field[Any]) -> Any:
     kind = str(known.type)
     if kind == "bool":
         if text.lower() not in ("1", "true", "yes", "0", "false", "no", ""):
-            raise ValueError(f"{variable} must be true or false, not {text!r}.")
+            raise BadSetting(f"{variable} must be true or false, not {text!r}.")
         return text.lower() in ("1", "true", "yes")
+    if kind == "Path" and not text:
+        raise BadSetting(f"{variable} must name a folder; unset it for the default.")
     try:
         return int(text) if kind == "int" else float(text) if kind == "float" else text
     except ValueError as error:
-        raise ValueError(f"{variable} must be a number, not {text!r}.") from error
+        raise BadSetting(f"{variable} must be a number, not {text!r}.") from error
+
+
+def _rules(given: Settings) -> tuple[tuple[str, bool, str], ...]:
+    """(setting, whether its value is good, what it must be)."""
+    return (
+        ("port", 0 <= given.port <= 65535, "must be a TCP port"),
+        ("account", re.fullmatch(r"[0-9]{12}", given.account) is not None, "must be 12 digits"),
+        ("region", re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-[0-9]", given.region) is not None, "must be a region"),
+        ("tls_key", bool(given.tls_key) == bool(given.tls_certificate), "belongs to a tls_certificate"),
+        ("unsandboxed_jobs", given.unsandboxed_jobs in ("", ACCEPT_RISK), f"must be {ACCEPT_RISK} or empty"),
+        ("workers", given.workers >= 1, "must be at least 1"),
+        ("lease_s", 0 < given.lease_s < math.inf, "must be more than 0 seconds"),
+        ("drain_s", 0 <= given.drain_s < math.inf, "must be 0 seconds or more"),
+    )

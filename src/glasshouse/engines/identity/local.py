@@ -26,6 +26,7 @@ ROOT_ROLE = "GlasshouseRoot"
 ROOT_SESSION = "root"
 _ALPHABET = string.ascii_uppercase + string.digits
 _VERSION = 1
+_KEY_BYTES = 32
 
 
 class UnreadableKeys(RuntimeError):
@@ -50,7 +51,12 @@ def load_or_make(path: Path, *, account: str) -> RootKeys:
     """The keys of the data directory; made on the first start, in a file that only its owner can read."""
     if not path.exists():
         _make(path, account)
-    return load(path)
+    keys = load(path)
+    if keys.account != account:
+        raise UnreadableKeys(
+            f"{path} belongs to account {keys.account}, not {account}; name that one instead."
+        )
+    return keys
 
 
 def load(path: Path) -> RootKeys:
@@ -59,17 +65,26 @@ def load(path: Path) -> RootKeys:
         if path.stat().st_mode & 0o077:
             raise UnreadableKeys(f"{path} can be read by others; run: chmod 600 {path}")
         found = json.loads(path.read_text())
-        return RootKeys(
+        keys = RootKeys(
             access_key_id=found["AccessKeyId"],
             secret_access_key=found["SecretAccessKey"],
             session_token=found["SessionToken"],
-            sealing_key=base64.b64decode(found["SealingKey"]),
+            sealing_key=base64.b64decode(found["SealingKey"], validate=True),
             account=found["Account"],
         )
+        if not _are_whole(keys):
+            raise ValueError("a key is missing or too short")
+        return keys
     except FileNotFoundError as error:
         raise UnreadableKeys(f"{path} does not exist; start the server once with `glasshouse up`.") from error
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise UnreadableKeys(f"{path} is damaged; restore it from a backup.") from error
+
+
+def _are_whole(keys: RootKeys) -> bool:
+    """Whether nothing is missing: a short sealing key would let anybody make tokens."""
+    texts = (keys.access_key_id, keys.secret_access_key, keys.session_token, keys.account)
+    return all(isinstance(text, str) and text for text in texts) and len(keys.sealing_key) >= _KEY_BYTES
 
 
 class LocalIdentities:
@@ -128,7 +143,10 @@ class LocalIdentities:
         seal, body = raw[:32], raw[32:]
         if not hmac.compare_digest(seal, self._mac(b"token", body)):
             raise errors.InvalidClientToken
-        return self._credential(json.loads(body), token)
+        claims = json.loads(body)
+        if claims["v"] != _VERSION or base64.b64encode(raw).decode() != token:
+            raise errors.InvalidClientToken
+        return self._credential(claims, token)
 
     def _credential(self, claims: dict[str, Any], token: str) -> Credential:
         role = ids.split_arn(claims["role"])
@@ -157,7 +175,7 @@ def _make(path: Path, account: str) -> None:
             "AccessKeyId": "ASIA" + "".join(secrets.choice(_ALPHABET) for _ in range(16)),
             "SecretAccessKey": base64.b64encode(secrets.token_bytes(30)).decode(),
             "SessionToken": base64.b64encode(secrets.token_bytes(96)).decode(),
-            "SealingKey": base64.b64encode(secrets.token_bytes(32)).decode(),
+            "SealingKey": base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode(),
             "Account": account,
         },
         indent=2,
@@ -168,4 +186,18 @@ def _make(path: Path, account: str) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    draft.rename(path)
+    try:
+        os.link(draft, path)  # unlike a rename, never over the keys of a server that started at the same time
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
