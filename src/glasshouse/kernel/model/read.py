@@ -22,12 +22,17 @@ def read(
     `patterns=False` skips regular expressions and nothing else. Raises errors.Validation telling every problem at
     once, and KeyError when the service has no such operation.
     """
-    reading = _Reading(patterns=patterns)
     given = {k: v for k, v in body.items() if not (v == "" and k in EMPTY_MEANS_ABSENT)}
-    value: dict[str, Any] = reading.structure(service.input(operation), given, "", 0)
+    return checked(service.input(operation), given, patterns=patterns)
+
+
+def checked(rule: rules.Structure, value: Mapping[str, Any], *, patterns: bool = True) -> dict[str, Any]:
+    """Any structure of a model, read as a request is. Raises errors.Validation."""
+    reading = _Reading(patterns=patterns)
+    result: dict[str, Any] = reading.structure(rule, value, "", 0)
     if reading.problems.count:
         raise errors.Validation(reading.problems.sentence())
-    return value
+    return result
 
 
 class _Reading:

@@ -21,12 +21,17 @@ def write(service: services.Service, operation: str, value: Mapping[str, Any]) -
     such operation.
     """
     rule = service.output(operation)
-    result = _structure(rule, value, "")
+    result = shaped(rule, value)
     if operation.startswith(("List", "Search")) or any(token in rule.members for token in _PAGE_TOKENS):
         for name, member in rule.members.items():
             if isinstance(member, rules.List):
                 result.setdefault(name, [])
     return result
+
+
+def shaped(rule: rules.Structure, value: Mapping[str, Any]) -> dict[str, Any]:
+    """Any structure of a model, written as an answer is. Raises TypeError naming the member."""
+    return _structure(rule, value, "")
 
 
 def _structure(rule: rules.Structure, value: Any, at: str) -> dict[str, Any]:
