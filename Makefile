@@ -2,10 +2,7 @@
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
-.PHONY: help setup demo test check sdk-envs soak format reference clean
-
-# Nothing that runs here writes compiled files between the sources.
-export PYTHONDONTWRITEBYTECODE := 1
+.PHONY: help setup demo test check sdk-envs sdk-locks soak format reference clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +21,12 @@ check: setup ## Run only the steps named: make check STEPS="lint types"
 
 sdk-envs: setup ## Build the environments of the real clients that tests use
 	@python=$$(sh tools/find-python) && "$$python" tools/setup.py clients
+
+sdk-locks: setup ## Resolve the locks of those environments anew
+	@cd tests/sdk && for name in *.in; do \
+	    ../../.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	        --no-annotate --custom-compile-command "make sdk-locks" "$$name" -o "$${name%.in}.txt" || exit 1; \
+	done
 
 soak: setup sdk-envs ## Run the crash tests thousands of times (hours)
 	@GLASSHOUSE_TEST_SOAK=1 .venv/bin/python -m pytest tests -m soak -q -p no:randomly --timeout 0

@@ -23,6 +23,8 @@ VENV = ROOT / ".venv"
 SIDE = ROOT / ".venvs"
 LOCK = ROOT / "uv.lock"
 CLIENTS = ROOT / "tests" / "sdk"
+QUIET = [] if sys.stderr.isatty() else ["--quiet"]
+"""Where nobody watches, progress bars would only be noise."""
 NO_PIP = (
     "This Python can neither make a virtual environment with pip nor run pip. On Debian or Ubuntu run\n"
     "    apt-get install python3-venv\n"
@@ -41,6 +43,7 @@ def main(arguments: list[str]) -> int:
         return 2
     os.chdir(ROOT)
     os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
+    os.environ.setdefault("UV_COMPILE_BYTECODE", "1")  # once here instead of at every start
     started = time.monotonic()
     try:
         if arguments:
@@ -70,7 +73,7 @@ def virtual_environment() -> None:
 
     def build() -> None:
         stamp.unlink(missing_ok=True)
-        run([uv, "sync", "--frozen", "--python", sys.executable], environment={"VIRTUAL_ENV": ""})
+        run([uv, "sync", "--frozen", *QUIET, "--python", sys.executable], environment={"VIRTUAL_ENV": ""})
         stamp.write_text(wanted)
 
     step(f"{VENV.name}: the packages of uv.lock (some hundreds of megabytes the first time)", build)
@@ -94,7 +97,7 @@ def client_environment(lock: Path) -> None:
     def build() -> None:
         stamp.unlink(missing_ok=True)
         run([uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)])
-        run([uv, "pip", "sync", "--require-hashes", "--python", str(python), str(lock)])
+        run([uv, "pip", "sync", *QUIET, "--require-hashes", "--python", str(python), str(lock)])
         stamp.write_text(wanted)
 
     step(f"{folder.relative_to(ROOT)}: the clients of {lock.relative_to(ROOT)}", build)
