@@ -79,24 +79,15 @@ def doors(platform: Platform) -> gateway.Gateway:
     ports, settings = platform.ports, platform.settings
     verifier = Verifier(identities=ports.identities, clock=ports.clock, region=settings.region)
     return gateway.Gateway(
-        wire=WireDoor(
-            registry=platform.registry, verifier=verifier, services=platform.services, clock=ports.clock
-        ),
+        wire=WireDoor(registry=platform.registry, verifier=verifier, services=platform.services),
         files=FilesDoor(
             objects=ports.objects,
             verify=verifier,
             access=platform.access,
             audit=platform.audit,
-            clock=ports.clock,
             region=settings.region,
         ),
-        runtime=RuntimeDoor(
-            ports=ports,
-            registry=platform.registry,
-            verifier=verifier,
-            access=platform.access,
-            audit=platform.audit,
-        ),
+        runtime=RuntimeDoor(ports=ports, verifier=verifier, access=platform.access, audit=platform.audit),
     )
 
 

@@ -137,7 +137,7 @@ def filter_log_events(request: Request, context: Context) -> Answer:
                 "ingestionTime": event.t,
                 "eventId": event.id,
             }
-            for event in found.events
+            for event in found.items
         ],
         "searchedLogStreams": [],
         "nextToken": found.token,

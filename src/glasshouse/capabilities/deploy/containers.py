@@ -1,0 +1,86 @@
+"""A model's container: what it runs, with which files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from glasshouse.kernel import errors
+from glasshouse.kernel.context import Context
+from glasshouse.kernel.jobs import requests
+from glasshouse.kernel.unsupported import Unsupported
+
+Container = Mapping[str, Any]
+
+
+def refused(at: str) -> tuple[Unsupported, ...]:
+    """What a container definition may not ask for."""
+    return (
+        Unsupported(path=f"{at}.Mode", accepts=("SingleModel",)),
+        Unsupported(path=f"{at}.ImageConfig.RepositoryAccessMode", accepts=("Platform",)),
+        Unsupported(path=f"{at}.ImageConfig.RepositoryAuthConfig"),
+        Unsupported(path=f"{at}.AdditionalModelDataSources", accepts=([],)),
+        Unsupported(path=f"{at}.MultiModelConfig"),
+        Unsupported(path=f"{at}.InferenceSpecificationName"),
+        Unsupported(path=f"{at}.ContainerMetricsConfig"),
+        Unsupported(path=f"{at}.ModelDataSource.S3DataSource.ModelAccessConfig"),
+        Unsupported(path=f"{at}.ModelDataSource.S3DataSource.HubAccessConfig"),
+        Unsupported(path=f"{at}.ModelDataSource.S3DataSource.ManifestS3Uri"),
+    )
+
+
+def resolve(container: Container, context: Context) -> dict[str, Any]:
+    """The container with its model package looked up: Image, Environment and where the model lies.
+
+    Raises errors.Validation for an unknown image or package, and for a package that is not approved.
+    """
+    found = dict(container)
+    if "ModelPackageName" in container:
+        found = {**_of_package(container["ModelPackageName"], context), **_own(container)}
+    requests.must_have(found, ["Image"], at="The container")
+    runtime = context.ports.images.resolve(found["Image"])
+    if "inference" not in runtime.purposes:
+        raise errors.Validation(f"The image {found['Image']} is not an inference image.")
+    for uri in (found.get("ModelDataUrl"), _source(found).get("S3Uri")):
+        if uri:
+            requests.check_uri(uri, at="The model's address")
+    return {
+        "Image": found["Image"],
+        "Environment": dict(found.get("Environment", {})),
+        "ModelData": _model_data(found),
+    }
+
+
+def _own(container: Container) -> dict[str, Any]:
+    return {member: value for member, value in container.items() if member == "Environment"}
+
+
+def _of_package(name: str, context: Context) -> Container:
+    package = context.call("DescribeModelPackage", {"ModelPackageName": name})
+    approval = package.get("ModelApprovalStatus", "Approved")
+    if approval != "Approved":
+        raise errors.Validation(
+            f"Model package {name} is {approval}; only an approved package can become a model. "
+            "Approve it with UpdateModelPackage."
+        )
+    found: list[Container] = package.get("InferenceSpecification", {}).get("Containers", [])
+    if len(found) != 1:
+        raise errors.Validation(f"Model package {name} must have one container to be deployed here.")
+    return found[0]
+
+
+def _model_data(container: Container) -> dict[str, str]:
+    """{"uri", "form"}: form is "archive" for a tar file, "folder" for a prefix, "file" for one object."""
+    if container.get("ModelDataUrl"):
+        return {"uri": container["ModelDataUrl"], "form": "archive"}
+    source = _source(container)
+    if not source:
+        return {}
+    if source.get("CompressionType", "None") == "Gzip":
+        return {"uri": source["S3Uri"], "form": "archive"}
+    return {"uri": source["S3Uri"], "form": "file" if source.get("S3DataType") == "S3Object" else "folder"}
+
+
+def _source(container: Container) -> Mapping[str, Any]:
+    source: Mapping[str, Any] = container.get("ModelDataSource", {}).get("S3DataSource", {})
+    return source

@@ -1,0 +1,114 @@
+"""Fleets as data: the instances that an endpoint wants, has, and shows. Nothing here has an effect.
+
+An endpoint's document keeps `_serving` (the fleet that answers), `_next` (the one being built) and `_old` (instances
+that finish what they began). A fleet is {"config", "generation", "variants"}; a variant has "instances", each with an
+id, a "handle" once started and "ready" once it answered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from glasshouse.capabilities.deploy import containers
+from glasshouse.kernel import errors
+from glasshouse.kernel.context import Context
+from glasshouse.kernel.records import Record
+
+SERVING, NEXT, OLD = "_serving", "_next", "_old"
+STARTUP_S = 240
+Fleet = dict[str, Any]
+Instance = dict[str, Any]
+
+
+def planned(config: Mapping[str, Any], name: str, *, generation: int, context: Context) -> Fleet:
+    """The fleet of an endpoint configuration. The models are written down whole: they may be deleted later."""
+    variants = [_variant(one, config, context) for one in config["ProductionVariants"]]
+    fleet: Fleet = {"config": name, "generation": generation, "variants": variants}
+    for variant in variants:
+        resize(fleet, variant)
+    return fleet
+
+
+def resize(fleet: Fleet, variant: dict[str, Any]) -> list[Instance]:
+    """Adds the instances that are missing; returns those that are too many, taken out."""
+    have: list[Instance] = variant["instances"]
+    while len(have) < variant["count"]:
+        variant["made"] += 1
+        have.append({"id": _id(fleet, variant), "exits": 0, "retry_at": 0.0, "ready": False})
+    extra = have[variant["count"] :]
+    del have[variant["count"] :]
+    return extra
+
+
+def instances(fleet: Fleet | None) -> Iterator[tuple[dict[str, Any], Instance]]:
+    """Every (variant, instance) of a fleet."""
+    for variant in (fleet or {"variants": []})["variants"]:
+        for instance in variant["instances"]:
+            yield variant, instance
+
+
+def is_ready(fleet: Fleet) -> bool:
+    return all(instance["ready"] for _, instance in instances(fleet))
+
+
+def shown(record: Record) -> dict[str, Any]:
+    """What DescribeEndpoint says of the variants."""
+    fleet = record.doc.get(SERVING) or record.doc.get(NEXT)
+    if fleet is None:
+        return {"ProductionVariants": []}
+    return {
+        "EndpointConfigName": fleet["config"],
+        "ProductionVariants": [_shown(variant, record) for variant in fleet["variants"]],
+    }
+
+
+def _shown(variant: Mapping[str, Any], record: Record) -> dict[str, Any]:
+    image = variant["container"]["Image"]
+    ready = sum(1 for instance in variant["instances"] if instance["ready"])
+    return {
+        "VariantName": variant["name"],
+        "DeployedImages": [
+            {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": record.created_at}
+        ],
+        "CurrentWeight": variant["weight"],
+        "DesiredWeight": variant["weight"],
+        "CurrentInstanceCount": ready,
+        "DesiredInstanceCount": variant["count"],
+    }
+
+
+def _variant(one: Mapping[str, Any], config: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    model = context.call("DescribeModel", {"ModelName": one["ModelName"]})
+    given = [model["PrimaryContainer"]] if "PrimaryContainer" in model else model["Containers"]
+    role = model.get("ExecutionRoleArn") or config.get("ExecutionRoleArn")
+    isolated = model.get("EnableNetworkIsolation", False) or config.get("EnableNetworkIsolation", False)
+    return {
+        "name": one["VariantName"],
+        "model": one["ModelName"],
+        "container": containers.resolve(given[0], context),
+        "role": role or "",
+        "isolated": isolated,
+        "count": one["InitialInstanceCount"],
+        "weight": one["InitialVariantWeight"],
+        "instance_type": one["InstanceType"],
+        "startup_s": one.get("ContainerStartupHealthCheckTimeoutInSeconds", STARTUP_S),
+        "routing": one.get("RoutingConfig", {}).get("RoutingStrategy", "RANDOM"),
+        "made": 0,
+        "instances": [],
+    }
+
+
+def variant_of(fleet: Fleet, name: str) -> dict[str, Any]:
+    """Raises errors.Validation when the fleet has no variant of that name."""
+    for variant in fleet["variants"]:
+        if variant["name"] == name:
+            found: dict[str, Any] = variant
+            return found
+    raise errors.Validation(f"The endpoint has no production variant named {name}.")
+
+
+def _id(fleet: Fleet, variant: Mapping[str, Any]) -> str:
+    text = f"{fleet['generation']}/{variant['name']}/{variant['made']}"
+    return f"i-{fleet['generation']}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

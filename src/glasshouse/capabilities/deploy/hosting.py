@@ -1,0 +1,118 @@
+"""A model server as a job: its folder, its environment, its replica.
+
+Source: SageMaker developer guide, "Use your own inference code with hosting services".
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glasshouse.kernel import errors, objects
+from glasshouse.kernel.context import Context
+from glasshouse.kernel.jobs import archives, environment, instances
+from glasshouse.kernel.ports import Host, Job, Mount, Network, Replica
+
+OPT_ML = "/opt/ml"
+SOCKET = Path("/run/glasshouse/model.sock")
+KEYS_LIVE_S = 365 * 86400.0
+READY = "laid-out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where one model server lives and what it is called."""
+
+    folder: Path
+    name: str
+    log: Path
+
+
+def lay_out(container: Mapping[str, Any], place: Place, context: Context) -> None:
+    """Fetches the model into the server's own /opt/ml/model. Done once; a second call finds it done.
+
+    Raises errors.Fatal when the model is not there or is not an archive.
+    """
+    done = place.folder / READY
+    if done.exists():
+        return
+    model = place.folder / "ml" / "model"
+    model.mkdir(parents=True, exist_ok=True)
+    data = container["ModelData"]
+    if data:
+        _fetch(data, model, place.folder, context)
+    done.touch()
+
+
+def replica_of(
+    container: Mapping[str, Any],
+    place: Place,
+    context: Context,
+    *,
+    instance_type: str,
+    isolated: bool,
+    role: str,
+    more: Mapping[str, str] | None = None,
+) -> Replica:
+    """The model server as the server engine runs it; `more` are variables above the container's own."""
+    images = context.ports.images
+    runtime = images.resolve(container["Image"])
+    built = images.environment(runtime)
+    network: Network = "none" if isolated else "host"
+    keys = environment.keys_for(context, role, session=place.name, lifetime_s=KEYS_LIVE_S) if role else {}
+    env = environment.variables(
+        context,
+        runtime=runtime,
+        environment=built,
+        network=network,
+        requested=container["Environment"],
+        own={**({} if isolated else keys), **(more or {}), "GLASSHOUSE_SOCKET": str(SOCKET)},
+    )
+    host = Host(
+        name="model",
+        argv=runtime.command["inference"],
+        env=env,
+        mounts=(*built.mounts, Mount(source=place.folder / "ml", target=OPT_ML, writable=True)),
+        log=place.log,
+        workdir=OPT_ML,
+    )
+    job = Job(
+        id=place.name,
+        hosts=(host,),
+        run_dir=place.folder / "run",
+        network=network,
+        limits=instances.limits_of(instance_type, time_s=None),
+    )
+    return Replica(job=job, socket=SOCKET)
+
+
+def _fetch(data: Mapping[str, str], model: Path, scratch: Path, context: Context) -> None:
+    service = context.ports.objects
+    place = objects.Place.of_uri(context.caller.account, data["uri"])
+    if data["form"] == "folder":
+        service.fetch(service.select(place, kind="S3Prefix", shard=(0, 1)), model)
+        return
+    try:
+        version = service.head(place)
+    except errors.WireError as error:
+        raise errors.Fatal(
+            f"Could not find model data at {data['uri']}. Make sure that it is there and that the role may read it."
+        ) from error
+    name = place.key.rsplit("/", 1)[-1]
+    target = (model if data["form"] == "file" else scratch) / name
+    with target.open("wb") as file:
+        for chunk in service.read(version):
+            file.write(chunk)
+    if data["form"] == "archive":
+        _unpack(target, model, data["uri"])
+
+
+def _unpack(archive: Path, model: Path, uri: str) -> None:
+    try:
+        archives.unpacked(archive, model)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise errors.Fatal(f"The model data at {uri} is not a tar.gz archive: {error}") from error
+    archive.unlink()
