@@ -29,13 +29,13 @@ def root() -> cli.Root:
     )
 
 
-def _serve(settings: Settings) -> int:
+def _serve(settings: Settings, announce: Callable[[str], None]) -> int:
     from glasshouse import app
     from glasshouse.doors import listen
     from glasshouse.engines.identity import local
 
     try:
-        return app.serve(settings)
+        return app.serve(settings, announce=announce)
     except (listen.CannotListen, local.UnreadableKeys) as error:
         raise cli.Failed(str(error)) from error
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from glasshouse.doors import gateway, listen
+from glasshouse.doors import connect, gateway, listen
 from glasshouse.doors.files import FilesDoor
 from glasshouse.doors.runtime import RuntimeDoor
 from glasshouse.doors.wire import WireDoor
@@ -54,18 +54,31 @@ class Platform:
     work: WorkLoop
 
 
-def serve(settings: Settings) -> int:
-    """Runs the server until it is told to end; the exit status. Raises listen.CannotListen."""
+def serve(settings: Settings, *, announce: Callable[[str], None] = lambda _url: None) -> int:
+    """Runs the server until it is told to end; the exit status. Raises listen.CannotListen.
+
+    announce: told the address once requests are answered.
+    """
     listener = listen.open_port(settings)
     platform = assemble(settings, endpoint_url=lambda: listener.url)
+    authority = connect.load_or_make(settings.data / "ca", clock=platform.ports.clock)
+    proxy = connect.Proxy(
+        authority=authority,
+        clock=platform.ports.clock,
+        server=listener.url,
+        server_ca=settings.tls_certificate,
+    )
 
     def started() -> None:
         platform.work.start()
-        listen.write_record(settings, listener)
+        proxy.start()
+        listen.write_record(settings, listener, proxy=proxy.url)
         log.info("server.started", extra={"url": listener.url, "data": str(settings.data)})
+        announce(listener.url)
 
     def ended() -> None:
         listen.remove_record(settings.data)
+        proxy.stop()
         platform.work.end()
         platform.ports.store.close()
         log.info("server.ended")

@@ -102,13 +102,14 @@ async def _serve(server: uvicorn.Server, listener: Listener, started: Callable[[
     await task
 
 
-def write_record(settings: Settings, listener: Listener) -> None:
-    """Tells other commands where the server of this data folder answers."""
+def write_record(settings: Settings, listener: Listener, *, proxy: str = "") -> None:
+    """Tells other commands where the server of this data folder answers, and its CONNECT door."""
     content = {
         "endpoint": listener.url,
         "region": settings.region,
         "account": settings.account,
         "pid": os.getpid(),
+        "proxy": proxy,
     }
     path = settings.data / RECORD
     draft = path.with_suffix(f".{ids.token(4)}")

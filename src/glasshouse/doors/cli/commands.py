@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from glasshouse.doors.cli import calls, demo, doctor, environment, failures, follow, running
+from glasshouse.doors.cli import calls, demo, doctor, environment, failures, follow, journal, running
 from glasshouse.doors.cli.root import Root
 from glasshouse.kernel import errors
 from glasshouse.kernel.settings import Settings
@@ -69,7 +69,14 @@ def parser() -> argparse.ArgumentParser:
 def up(options: argparse.Namespace, root: Root) -> int:
     """Start the server and stay in the foreground; SIGTERM or Ctrl-C ends it in order."""
     chosen = {field.name: getattr(options, field.name, None) for field in dataclasses.fields(Settings)}
-    return root.serve(Settings.read(chosen))
+    settings = Settings.read(chosen)
+    journal.keep()
+
+    def announce(url: str) -> None:
+        print(f"Glasshouse answers at {url}; data in {settings.data}.", flush=True)
+        print(f'In another terminal: eval "$(glasshouse env --data {settings.data})"', flush=True)
+
+    return root.serve(settings, announce)
 
 
 def down(options: argparse.Namespace, _root: Root) -> int:

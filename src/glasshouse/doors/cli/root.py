@@ -49,14 +49,14 @@ class Demo:
 class Root:
     """Functions that import what they need only when they are called, so that the command line starts fast.
 
-    serve: runs the server until it is told to end, and returns the exit status.
+    serve: runs the server until it is told to end, and returns the exit status; tells its address when it answers.
     keys: the root keys of a data folder; raises RuntimeError with the way to mend it.
     offered: the operations on offer, by service; needs no server.
     problems: what keeps jobs from running isolated on this machine.
     images: the catalogue of runtimes; the second argument is told of progress.
     """
 
-    serve: Callable[[Settings], int]
+    serve: Callable[[Settings, Callable[[str], None]], int]
     keys: Callable[[Settings], Keys]
     offered: Callable[[], Mapping[str, tuple[str, ...]]]
     problems: Callable[[Settings], tuple[Problem, ...]]
