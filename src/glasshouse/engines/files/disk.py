@@ -12,8 +12,8 @@ class Output(Protocol):
     def write(self, data: bytes) -> None:
         """Writes all of it."""
 
-    def sync(self) -> None:
-        """Makes the content durable, and the file as old as this call."""
+    def sync(self, modified_at: float) -> None:
+        """Makes the content durable, with that time of its last change."""
 
     def close(self) -> None: ...
 
@@ -112,8 +112,8 @@ class _Output(_Descriptor):
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
 
-    def sync(self) -> None:
-        os.utime(self._descriptor)
+    def sync(self, modified_at: float) -> None:
+        os.utime(self._descriptor, (modified_at, modified_at))
         os.fsync(self._descriptor)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from glasshouse.engines.files import disk as disks
 from glasshouse.engines.files import envelope
 from glasshouse.kernel import ids
+from glasshouse.kernel.clock import Clock
 from glasshouse.kernel.ports import PLAIN, Blob
 
 CHUNK_BYTES = 1 << 20
@@ -25,7 +26,10 @@ _INCOMING = "incoming"
 class LocalFiles:
     """The files port over a directory. Any number of threads and processes may use one directory."""
 
-    def __init__(self, root: Path, *, disk: disks.Disk | None = None, domain: str = PLAIN) -> None:
+    def __init__(
+        self, root: Path, *, clock: Clock, disk: disks.Disk | None = None, domain: str = PLAIN
+    ) -> None:
+        self._clock = clock
         self._disk = disk or disks.RealDisk()
         self._root = root
         self._domain = domain
@@ -34,9 +38,8 @@ class LocalFiles:
 
     def writer(self) -> LocalWriter:
         path = self._settle(self._folder / _INCOMING) / ids.token()
-        return LocalWriter(
-            self._disk, path, domain=self._domain, publish=functools.partial(self._publish, path)
-        )
+        publish = functools.partial(self._publish, path)
+        return LocalWriter(self._disk, path, domain=self._domain, clock=self._clock, publish=publish)
 
     def read(self, digest: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         source = self._open(digest)
@@ -111,8 +114,11 @@ class LocalFiles:
 class LocalWriter:
     """One blob being written. An abandoned one leaves a file under `incoming` until that is cleared."""
 
-    def __init__(self, disk: disks.Disk, path: Path, *, domain: str, publish: Callable[[str], None]) -> None:
+    def __init__(
+        self, disk: disks.Disk, path: Path, *, domain: str, clock: Clock, publish: Callable[[str], None]
+    ) -> None:
         self._disk = disk
+        self._clock = clock
         self._path = path
         self._domain = domain
         self._publish = publish
@@ -128,7 +134,7 @@ class LocalWriter:
 
     def commit(self) -> Blob:
         digest = self._hash.hexdigest()
-        self._output.sync()
+        self._output.sync(self._clock.now())
         self._output.close()
         self._publish(digest)
         return Blob(digest=digest, size_bytes=self._size_bytes, domain=self._domain)

@@ -147,6 +147,13 @@ class Objects:
         with self._store.write() as tx:
             return self.publish(tx, place, stored, attributes=attributes, check=check)
 
+    def check_put(self, place: Place, *, check: Conditions = conditions.NONE) -> None:
+        """Raises what `put` would raise by now."""
+        places.check_key(place.key)
+        with self._store.read() as tx:
+            lookup.open_bucket(tx, place)
+            conditions.check_write(check, tx.catalog.latest(place.bucket, place.key), key=place.key)
+
     def head(self, place: Place, *, check: Conditions = conditions.NONE) -> Version:
         """The version, if there is one and the conditions hold."""
         with self._store.read() as tx:

@@ -121,7 +121,8 @@ class Uploads:
         wanted: Sequence[WantedPart],
         *,
         check: Conditions = conditions.NONE,
-        checksum: str = "",
+        checksum: Checksum | None = None,
+        checksum_type: str = "",
         size_bytes: int | None = None,
     ) -> Completed:
         """Makes one object of the parts. Asked again after it succeeded, it answers the same."""
@@ -133,9 +134,14 @@ class Uploads:
         chosen = _chosen(wanted, uploaded)
         if size_bytes is not None and size_bytes != sum(part.size_bytes for part in chosen):
             raise faults.InvalidRequest("The x-amz-mp-object-size does not match the size of the parts.")
-        assembled = self._assembled(upload, chosen)
-        if checksum and checksum != assembled.checksum.value:
-            raise faults.BadDigest(assembled.checksum.algorithm)
+        if checksum_type not in ("", upload.checksum_type):
+            raise faults.InvalidRequest(
+                f"The upload was begun with the checksum type {upload.checksum_type}."
+            )
+        algorithm = upload.checksum_algorithm or (checksum.algorithm if checksum else checksums.DEFAULT)
+        assembled = self._assembled(upload, chosen, algorithm)
+        if checksum is not None:
+            _compare(checksum, assembled.checksum)
         version = _version(place, upload, assembled, chosen)
         with self._store.write() as tx:
             held = _known(tx, place, tx.catalog.hold_upload(upload_id), upload_id)
@@ -147,9 +153,8 @@ class Uploads:
             tx.catalog.complete_upload(upload_id, _document(completed))
         return completed
 
-    def _assembled(self, upload: Upload, parts: Sequence[Part]) -> Stored:
+    def _assembled(self, upload: Upload, parts: Sequence[Part], algorithm: str) -> Stored:
         """The parts' content as one blob, with the entity tag and checksum that S3 gives such an object."""
-        algorithm = upload.checksum_algorithm or checksums.DEFAULT
         is_composite = upload.checksum_type == "COMPOSITE"
         whole = parts[0].checksum
         if len(parts) == 1 and whole is not None and (is_composite or whole.algorithm == algorithm):
@@ -211,6 +216,14 @@ def _chosen(wanted: Sequence[WantedPart], uploaded: Sequence[Part]) -> list[Part
         if found.size_bytes < LEAST_PART_BYTES:
             raise faults.EntityTooSmall(str(found.number))
     return chosen
+
+
+def _compare(expected: Checksum, found: Checksum) -> None:
+    """Raises BadDigest. The count of parts that ends a composite checksum may be left out."""
+    if expected.algorithm != found.algorithm:
+        raise faults.InvalidRequest(f"The upload was begun with the checksum algorithm {found.algorithm}.")
+    if expected.value not in (found.value, found.value.partition("-")[0]):
+        raise faults.BadDigest(found.algorithm)
 
 
 def _version(place: Place, upload: Upload, stored: Stored, parts: Sequence[Part]) -> Version:

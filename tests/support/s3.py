@@ -1,0 +1,103 @@
+"""The files door over HTTP on a free port, and real boto3 clients for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import uvicorn
+from botocore.config import Config
+
+from glasshouse.doors.files import FilesDoor
+from glasshouse.engines.files.local import LocalFiles
+from glasshouse.engines.store.sqlite import SqliteStore
+from glasshouse.kernel import signatures
+from glasshouse.kernel.access import Access
+from glasshouse.kernel.audit import Audit
+from glasshouse.kernel.clock import SystemClock
+from glasshouse.kernel.objects import Objects
+from glasshouse.kernel.records import Store
+from tests.support import identities
+
+ACCOUNT = "000000000000"
+REGION = "us-east-1"
+START_WITHIN_S = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Server:
+    """A running door. `objects` is the same object store from the inside."""
+
+    port: int
+    objects: Objects
+    store: Store
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, *, url: str = "", **config: Any) -> Any:
+        """A boto3 client. Retries are off, so that what is answered is seen."""
+        known = identities.credential()
+        return boto3.client(
+            "s3",
+            endpoint_url=url or self.url,
+            region_name=REGION,
+            aws_access_key_id=known.access_key_id,
+            aws_secret_access_key=known.secret_access_key,
+            config=Config(retries={"total_max_attempts": 1}, **config),
+        )
+
+
+@contextlib.contextmanager
+def running(folder: Path, *, patience_s: float = 15.0) -> Iterator[S3Server]:
+    """A door on a free port over a store and blobs in the folder."""
+    clock = SystemClock()
+    store = SqliteStore(folder / "glasshouse.db")
+    objects = Objects(store=store, files=LocalFiles(folder / "blobs", clock=clock), clock=clock)
+    known = identities.KnownIdentities(identities.credential(), clock=clock)
+    door = FilesDoor(
+        objects=objects,
+        verify=signatures.Verifier(identities=known, clock=clock, region=REGION),
+        access=Access(ACCOUNT),
+        audit=Audit(store=store, clock=clock),
+        region=REGION,
+        patience_s=patience_s,
+    )
+    with _listening(door) as port:
+        yield S3Server(port=port, objects=objects, store=store, folder=folder)
+    store.close()
+
+
+@contextlib.contextmanager
+def _listening(door: Any) -> Iterator[int]:
+    opened = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        door, loop="uvloop", http="httptools", lifespan="off", log_config=None, access_log=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=_serve, args=(server, opened), daemon=True)
+    thread.start()
+    deadline = time.monotonic() + START_WITHIN_S
+    while not server.started:
+        assert thread.is_alive()
+        assert time.monotonic() < deadline, "the door did not open"
+        time.sleep(0.005)
+    yield opened.getsockname()[1]
+    server.should_exit = True
+    thread.join(START_WITHIN_S)
+    opened.close()
+
+
+def _serve(server: uvicorn.Server, opened: socket.socket) -> None:
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(server.serve(sockets=[opened]))
