@@ -6,6 +6,7 @@ The model is the one that `xgboost.train` makes from the same rows and hyperpara
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,7 @@ def train(job: contract.Job) -> None:
         watched.append((validation, "validation"))
     for matrix, name in watched:
         job.say(f"{name} matrix has {matrix.num_row()} rows and {matrix.num_col()} columns")
+        _check_labels(read, matrix, name)
     booster = _fit(job, read, watched)
     job.model_dir.mkdir(parents=True, exist_ok=True)
     (job.model_dir / MODEL_FILE).write_bytes(booster.save_raw("ubj"))
@@ -62,6 +64,20 @@ def _matrix(job: contract.Job, name: str, *, has_weights: bool) -> xgb.DMatrix |
     if table.label is None:
         raise contract.Refused(f"The channel {name} carries no label")
     return xgb.DMatrix(table.features, label=table.label, weight=table.weights)
+
+
+def _check_labels(read: hyperparameters.Read, matrix: xgb.DMatrix, name: str) -> None:
+    """Raises contract.Refused in SageMaker's words: the library's own depend on what else is wrong."""
+    objective, label = read.values.get("objective", ""), matrix.get_label()
+    if (
+        objective in ("binary:logistic", "binary:logitraw", "reg:logistic")
+        and not ((label >= 0) & (label <= 1)).all()
+    ):
+        raise contract.Refused(f"label must be in [0,1] for logistic regression (channel {name})")
+    if objective.startswith("multi:"):
+        n_classes = read.integer("num_class") or 0
+        if not ((label >= 0) & (label < n_classes)).all():
+            raise contract.Refused(f"label must be in [0, num_class) (channel {name}, num_class {n_classes})")
 
 
 def parameters(read: hyperparameters.Read) -> dict[str, Any]:
@@ -120,8 +136,9 @@ def _fit(
 
 
 def _first_lines(text: str) -> str:
-    """A library error without its stack trace."""
-    return text.partition("Stack trace")[0].strip()
+    """A library error without its stack trace and its `[time] file:line: ` in front."""
+    first = text.partition("Stack trace")[0].strip()
+    return re.sub(r"^\[[\d:]+\] \S+:\d+: ", "", first)
 
 
 def _maximise(read: hyperparameters.Read) -> bool | None:

@@ -19,6 +19,7 @@ def train(where: layout.Layout, name: str, raw: Mapping[str, object]) -> int:
     SIGTERM ends the training after the round in progress; the model of the finished rounds is written then.
     """
     stop = _StopRequest()
+    algorithms.start_fast()
     try:
         job = job_of(where, raw, stop)
         _find(name).train(job)

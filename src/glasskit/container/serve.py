@@ -91,6 +91,7 @@ def _scoring_handler(where: layout.Layout, accept: str, algorithm: str) -> reque
     from glasskit.algorithms import contract
     from glasskit.container import scoring
 
+    algorithms.start_fast()
     try:
         model = algorithms.find(algorithm).load(where.model, allow_pickle=True)
     except contract.Refused as exc:
