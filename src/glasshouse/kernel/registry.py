@@ -13,7 +13,7 @@ from glasshouse.kernel.capability import Capability
 from glasshouse.kernel.context import Context, Ports
 from glasshouse.kernel.identity import Caller
 from glasshouse.kernel.kinds import Kind
-from glasshouse.kernel.model import Services, read, write
+from glasshouse.kernel.model import Service, Services, read, write
 from glasshouse.kernel.operations import Handler, Operation, marked
 
 KERNEL_OPERATIONS = (tags, search)
@@ -145,7 +145,21 @@ def _derived(services: Services, kind: Kind, found: Offers) -> Iterable[tuple[st
     if _is_modelled(services, "sagemaker", listing) and ("sagemaker", listing) not in found:
         member = _list_member(services["sagemaker"].operation(listing))
         candidates[listing] = functools.partial(verbs.list_, kind, member=member)
-    return [(n, h) for n, h in candidates.items() if _is_modelled(services, "sagemaker", n)]
+    derived = [(n, h) for n, h in candidates.items() if _is_modelled(services, "sagemaker", n)]
+    for name, _ in derived:
+        if ("sagemaker", name) not in found:
+            _check_members(services["sagemaker"], kind, name)
+    return derived
+
+
+def _check_members(service: Service, kind: Kind, operation: str) -> None:
+    """A verb cannot be derived where the model names the resource otherwise. Raises Ambiguous."""
+    if operation.startswith("List"):
+        return
+    if kind.name_member not in service.input(operation).members:
+        raise Ambiguous(f"{operation} takes no {kind.name_member}; write an operation for it.")
+    if operation.startswith("Create") and kind.arn_member not in service.output(operation).members:
+        raise Ambiguous(f"{operation} answers no {kind.arn_member}; write an operation for it.")
 
 
 def _is_modelled(services: Services, service: str, operation: str) -> bool:
@@ -175,5 +189,10 @@ def _named(body: Mapping[str, Any]) -> str:
     """What the request is about, for permission and audit: the first name or ARN it gives, or *."""
     for member, value in body.items():
         if isinstance(value, str) and member.endswith(("Name", "Arn", "name")):
-            return value[:2048]
+            return _storable(value[:2048])
     return "*"
+
+
+def _storable(text: str) -> str:
+    """The text without what no database takes: nobody escapes the audit by an odd name."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")
