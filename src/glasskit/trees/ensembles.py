@@ -35,6 +35,16 @@ ZERO_TOLERANCE = float(np.float32(1e-35))
 """Magnitudes up to this are zero to LightGBM (`kZeroThreshold`)."""
 
 
+MOST_OUTPUTS = 1 << 16
+"""A model that claims more outputs than this is taken for damaged."""
+
+MOST_FEATURES = 10_000_000
+"""A model that claims more features than this is taken for damaged."""
+
+CATEGORY_LIMIT = 1 << 24
+"""Categories are whole numbers below this, in XGBoost by its own rule."""
+
+
 class Test(enum.IntEnum):
     """What an inner node asks."""
 
@@ -106,6 +116,10 @@ class Tree:
             raise errors.ModelUnreadable("tree", "a leaf value is not finite")
         if not np.isfinite(self.cover).all() or (self.cover < 0).any():
             raise errors.ModelUnreadable("tree", "a cover is negative or not finite")
+        if any(
+            not 0 <= category < CATEGORY_LIMIT for listed in self.categories.values() for category in listed
+        ):
+            raise errors.ModelUnreadable("tree", f"a category is not in 0..{CATEGORY_LIMIT - 1}")
         if set(self.categories) != set(np.flatnonzero(in_set).tolist()):
             raise errors.ModelUnreadable("tree", "category sets and category nodes do not match")
 

@@ -8,7 +8,7 @@ default left, bits 2-3 the missing type. DART's and shrinkage's factors are alre
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -46,9 +46,20 @@ _LINKS: Mapping[str, links.LinkName] = {
 
 def from_text(text: str) -> ensembles.Ensemble:
     """The ensemble of a LightGBM text model (`Booster.save_model`, `Booster.model_to_string`)."""
+    try:
+        return _ensemble(text)
+    except errors.TreesError:
+        raise
+    except (ValueError, OverflowError) as exc:
+        raise errors.ModelUnreadable(_FORMAT, f"it contradicts itself ({exc})") from exc
+
+
+def _ensemble(text: str) -> ensembles.Ensemble:
     header, blocks = _split(text)
     names = tuple(_require(header, "feature_names").split())
     per_round = int(_require(header, "num_tree_per_iteration"))
+    if not 0 < per_round <= ensembles.MOST_OUTPUTS:
+        raise errors.ModelUnreadable(_FORMAT, f"it adds {per_round} trees per iteration")
     trees = tuple(_tree(block, index % per_round) for index, block in enumerate(blocks))
     objective = header.get("objective", "")
     return ensembles.Ensemble(
@@ -135,7 +146,7 @@ def _branching(
 ) -> ensembles.Tree:
     """Inner nodes keep their numbers 0..m-1, leaf i becomes node m + i."""
     n_inner, n_leaves = len(values) - 1, len(values)
-    decisions = _numbers(block, "decision_type", n_inner).astype(np.int64)
+    decisions = _integers(block, "decision_type", n_inner)
     thresholds = _numbers(block, "threshold", n_inner)
     categorical = (decisions & _CATEGORICAL) != 0
     missing = (decisions >> 2) & 3
@@ -146,11 +157,11 @@ def _branching(
     no_leaf = np.zeros(n_leaves)
 
     def children(key: str) -> ensembles.Indices:
-        raw = _numbers(block, key, n_inner).astype(np.int64)
+        raw = _integers(block, key, n_inner)
         return np.concatenate([np.where(raw < 0, n_inner + ~raw, raw), no_leaf.astype(np.int64) - 1])
 
     return ensembles.Tree(
-        feature=np.concatenate([_numbers(block, "split_feature", n_inner), no_leaf - 1]).astype(np.int64),
+        feature=np.concatenate([_integers(block, "split_feature", n_inner), no_leaf.astype(np.int64) - 1]),
         test=np.concatenate([np.where(categorical, ensembles.Test.IN_SET_TRUNCATED, 0), no_leaf]).astype(
             np.int8
         ),
@@ -178,8 +189,8 @@ def _category_sets(
     """A category node's threshold is the index of its bitset; `cat_boundaries` says where it lies."""
     if not len(nodes):
         return {}
-    boundaries = _numbers(block, "cat_boundaries").astype(np.int64)
-    words = _numbers(block, "cat_threshold").astype(np.int64)
+    boundaries = _integers(block, "cat_boundaries")
+    words = _integers(block, "cat_threshold")
     sets: dict[int, frozenset[int]] = {}
     for node in nodes.tolist():
         index = int(thresholds[node])
@@ -198,9 +209,19 @@ def _members(words: ensembles.Indices) -> frozenset[int]:
     )
 
 
-def _numbers(block: Mapping[str, str], key: str, length: int | None = None) -> ensembles.Floats:
+def _numbers(block: Mapping[str, str], key: str, length: int) -> ensembles.Floats:
+    return np.array(_words(block, key, length, float), dtype=np.float64)
+
+
+def _integers(block: Mapping[str, str], key: str, length: int | None = None) -> ensembles.Indices:
+    return np.array(_words(block, key, length, int), dtype=np.int64)
+
+
+def _words(
+    block: Mapping[str, str], key: str, length: int | None, kind: Callable[[str], float]
+) -> list[float]:
     try:
-        numbers = np.array([float(word) for word in _require(block, key).split()])
+        numbers = [kind(word) for word in _require(block, key).split()]
     except ValueError as exc:
         raise errors.ModelUnreadable(_FORMAT, f"'{key}' holds something that is not a number") from exc
     if length is not None and len(numbers) != length:

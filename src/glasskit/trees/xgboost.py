@@ -49,9 +49,12 @@ _NO_NODE = -1
 def from_json(text: str | bytes) -> ensembles.Ensemble:
     """The ensemble of `Booster.save_model("model.json")`."""
     try:
-        return from_document(json.loads(text))
+        document = json.loads(text)
     except json.JSONDecodeError as exc:
         raise errors.ModelUnreadable(_FORMAT, f"its JSON breaks at line {exc.lineno}: {exc.msg}") from exc
+    except (UnicodeDecodeError, RecursionError) as exc:
+        raise errors.ModelUnreadable(_FORMAT, "it is not JSON that could be a model") from exc
+    return from_document(document)
 
 
 def from_ubj(data: bytes) -> ensembles.Ensemble:
@@ -66,7 +69,9 @@ def from_document(document: Document) -> ensembles.Ensemble:
     """The ensemble of a parsed model document."""
     try:
         return _ensemble(document["learner"])
-    except (KeyError, IndexError, TypeError, AttributeError) as exc:
+    except errors.TreesError:
+        raise
+    except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as exc:
         raise errors.ModelUnreadable(_FORMAT, f"a member is missing or has the wrong type ({exc})") from exc
 
 
@@ -74,9 +79,12 @@ def _ensemble(learner: Document) -> ensembles.Ensemble:
     objective = str(learner["objective"]["name"])
     if objective not in _LINKS:
         raise errors.ModelUnsupported(f"XGBoost's objective {objective!r}")
-    model, weights = _booster(learner["gradient_booster"])
     parameters = learner["learner_model_param"]
     n_outputs = max(1, int(parameters["num_class"]), int(parameters.get("num_target", 1)))
+    n_features = int(parameters["num_feature"])
+    if n_outputs > ensembles.MOST_OUTPUTS or n_features > ensembles.MOST_FEATURES:
+        raise errors.ModelUnreadable(_FORMAT, f"it claims {n_features} features and {n_outputs} outputs")
+    model, weights = _booster(learner["gradient_booster"])
     tree_outputs = [int(output) for output in model["tree_info"]]
     trees = tuple(
         _tree(tree, output=output, weight=weight)
@@ -84,7 +92,7 @@ def _ensemble(learner: Document) -> ensembles.Ensemble:
     )
     return ensembles.Ensemble(
         trees=trees,
-        feature_names=_names(learner, int(parameters["num_feature"])),
+        feature_names=_names(learner, n_features),
         base_scores=_base_scores(str(parameters["base_score"]), objective, n_outputs),
         link=links.Link(name=_LINKS[objective]),
         objective=objective,
