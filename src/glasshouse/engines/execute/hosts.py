@@ -11,7 +11,7 @@ import os
 import select
 import signal
 
-from glasshouse.engines.execute import lines
+from glasshouse.engines.execute import lines, orphans
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -179,17 +179,18 @@ class Host:
 
 
 def exec_bwrap(
-    bwrap: str, options: Sequence[str], argv: Sequence[str], *, seccomp: bytes, status_fd: int
+    bwrap: str, options: Sequence[str], argv: Sequence[str], *, seccomp: bytes, status_fd: int, mark: str
 ) -> None:
     """Becomes bwrap. Its options go through memory, since every user can read another's arguments.
 
-    bwrap's own environment is empty: it becomes the sandbox's process 1, whose /proc/1/environ a job
-    reads, and a job's LD_PRELOAD must not be obeyed out here.
+    bwrap's own environment is only the run's mark: it becomes the sandbox's process 1, whose
+    /proc/1/environ a job reads, and a job's LD_PRELOAD must not be obeyed out here.
     """
     words = [*options, "--json-status-fd", str(status_fd), "--seccomp", str(in_memory("filter", seccomp))]
     packed = b"".join(word.encode("utf-8", "surrogateescape") + b"\0" for word in words)
     os.set_inheritable(status_fd, True)
-    os.execve(bwrap, ["bwrap", "--args", str(in_memory("options", packed)), "--", *argv], {})  # noqa: S606 - a program and its arguments, no shell
+    own = {orphans.VARIABLE: mark}
+    os.execve(bwrap, ["bwrap", "--args", str(in_memory("options", packed)), "--", *argv], own)  # noqa: S606 - a program and its arguments, no shell
 
 
 def exec_plain(argv: Sequence[str], *, env: Mapping[str, str], workdir: str) -> None:

@@ -13,7 +13,7 @@ import os
 import select
 import time
 
-from glasshouse.engines.execute import hosts, launching, limits, records
+from glasshouse.engines.execute import hosts, launching, limits, orphans, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ class Keeper:
             return {"code": hosts.NOT_FOUND, "reason": "not_started", "host": "", "detail": str(error)}
         self._watch_until_gone()
         ended = self._ended()
+        if self._spec["bwrap"] is None:
+            orphans.end(self._spec["mark"])
         for host in self._hosts:
             host.close()
         return ended

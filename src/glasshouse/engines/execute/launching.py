@@ -18,7 +18,7 @@ def start(spec: Mapping[str, Any], run_dir: str, *, now: Callable[[], float]) ->
     """Starts all hosts of a job, or none. Raises OSError when one cannot be prepared."""
     networks = _networks(spec)
     addresses = _addresses(spec, networks)
-    places = limits.parents()
+    places = limits.parents() if spec["cgroups"] else {}
     limits.sweep(places.values())
     if spec["bwrap"] is None:
         plain.link(spec["hosts"][0]["mounts"])
@@ -74,7 +74,9 @@ def _launch(
 ) -> Callable[[int], None]:
     host = spec["hosts"][index]
     if spec["bwrap"] is None:
-        return lambda _: hosts.exec_plain(host["argv"], env=plain.environment(host), workdir=host["workdir"])
+        return lambda _: hosts.exec_plain(
+            host["argv"], env=plain.environment(host, spec["mark"]), workdir=host["workdir"]
+        )
     etc = f"{run_dir}/etc-{index}"
     bubblewrap.write_etc(etc, name=host["name"], addresses=addresses, online=spec["network"] == "host")
     alone = spec["network"] == "none" or (spec["network"] == "job" and len(spec["hosts"]) == 1)
@@ -87,5 +89,5 @@ def _launch(
     )
     rules = seccomp.program(os.uname().machine)
     return lambda status_fd: hosts.exec_bwrap(
-        spec["bwrap"], options, host["argv"], seccomp=rules, status_fd=status_fd
+        spec["bwrap"], options, host["argv"], seccomp=rules, status_fd=status_fd, mark=spec["mark"]
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from glasshouse.engines.execute import bubblewrap, records
+from glasshouse.engines.execute import bubblewrap, orphans, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +47,6 @@ def link(mounts: Sequence[Mapping[str, Any]]) -> None:
         os.symlink(source, target)
 
 
-def environment(host: Mapping[str, Any]) -> dict[str, str]:
-    """As in a sandbox, but for HOME, which is the work directory."""
-    return {**bubblewrap.DEFAULTS, "HOME": host["workdir"], **host["env"]}
+def environment(host: Mapping[str, Any], mark: str) -> dict[str, str]:
+    """As in a sandbox, but for HOME, which is the work directory, and the mark by which orphans are found."""
+    return {**bubblewrap.DEFAULTS, "HOME": host["workdir"], **host["env"], orphans.VARIABLE: mark}

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from glasshouse.engines.execute import probe, records
-from glasshouse.kernel import errors, ports
+from glasshouse.engines.execute import orphans, probe, records
+from glasshouse.kernel import errors, ids, ports
 
 _KEEPER = Path(__file__).with_name("keeper.py")
 _KEEPER_LOG = "keeper.log"
@@ -27,14 +27,21 @@ class SandboxExecutor:
 
     unsandboxed: where a sandbox cannot be had, run jobs of one host without one, instead of refusing.
     hide: directories that no job may see even where they lie inside the system's.
+    cgroups: whether to limit by cgroups where the machine lets us.
     bwrap: the program to use instead of the one that is found.
     """
 
     def __init__(
-        self, *, unsandboxed: bool = False, hide: Sequence[Path] = (), bwrap: Path | None = None
+        self,
+        *,
+        unsandboxed: bool = False,
+        hide: Sequence[Path] = (),
+        cgroups: bool = True,
+        bwrap: Path | None = None,
     ) -> None:
         self._unsandboxed = unsandboxed
         self._hide = tuple(path.resolve() for path in hide)
+        self._cgroups = cgroups
         self._bwrap = bwrap or probe.find_bwrap()
         self._proved = False
 
@@ -68,6 +75,7 @@ class SandboxExecutor:
         if ended is not None:
             return ports.Exited(**ended)
         if keeper is None or started is None:
+            _end_orphans(run_dir)
             return ports.Lost()
         return ports.Running(started_at=started["started_at"])
 
@@ -82,10 +90,12 @@ class SandboxExecutor:
         _check(job)
         return {
             "job": job.id,
+            "mark": ids.token(),
             "hosts": [_host(host) for host in job.hosts],
             "network": job.network,
             "limits": dataclasses.asdict(job.limits),
             "bwrap": self._isolation(job),
+            "cgroups": self._cgroups,
             "hide": [str(path) for path in self._hide],
         }
 
@@ -128,6 +138,13 @@ def _host(host: ports.Host) -> dict[str, Any]:
         "log": str(host.log.absolute()),
         "workdir": host.workdir,
     }
+
+
+def _end_orphans(run_dir: str) -> None:
+    """Sees to it that nothing of a lost run is alive, so that another attempt may start."""
+    spec = records.read(run_dir, records.SPEC)
+    if spec is not None and not orphans.end(spec["mark"]):
+        raise errors.Retry("Processes of a job that was lost cannot be ended.", after_s=5)
 
 
 def _start_keeper(run_dir: Path) -> None:
