@@ -19,7 +19,7 @@ SERVICES = model.Services()
 SAMPLES = hypothesis.settings(
     max_examples=12,
     deadline=None,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.filter_too_much],
+    suppress_health_check=list(hypothesis.HealthCheck),
 )
 WRONG = {
     rules.String: 5,

@@ -43,5 +43,5 @@ def _instant(seconds: float, form: str) -> str:
         return str(int(seconds))
     if form == "rfc822":
         return email.utils.format_datetime(instant, usegmt=True)
-    precision = "milliseconds" if instant.microsecond else "seconds"
+    precision = "auto" if instant.microsecond % 1000 else "milliseconds" if instant.microsecond else "seconds"
     return instant.isoformat(timespec=precision).replace("+00:00", "Z")
