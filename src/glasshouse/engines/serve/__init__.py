@@ -1,0 +1,1 @@
+"""Model servers: jobs that stay and answer. `process.ProcessServer` runs them through any executor."""
