@@ -22,7 +22,7 @@ OFFERED = {
     "sagemaker": tuple(_SAGEMAKER.split()),
     "sagemaker-runtime": ("InvokeEndpoint",),
     "sts": ("GetCallerIdentity", "AssumeRole"),
-    "iam": ("GetRole", "CreateRole", "SimulatePrincipalPolicy"),
+    "iam": ("GetRole", "CreateRole", "DeleteRole", "ListRoles", "SimulatePrincipalPolicy"),
     "logs": tuple(_LOGS.split()),
 }
 """Operation names by botocore's service."""

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from glasshouse.kernel import model
+from glasshouse import app
+from glasshouse.kernel import model, settings
 from glasshouse.kernel.model import rules
 from tests.support import offered
 
@@ -80,6 +81,16 @@ def test_the_shapes_of_an_offered_operation_are_those_we_know(golden, service, o
     assert golden.get(f"{service}.{operation}") == digests(service, operation), (
         f"botocore's {service} {operation} has changed: check what we do with it, then set {UPDATE}=1"
     )
+
+
+def test_every_operation_on_offer_is_held_to_its_shapes(tmp_path):
+    platform = app.assemble(settings.Settings(data=tmp_path), endpoint_url=lambda: "")
+    try:
+        registry = platform.registry
+        on_offer = {(service, name) for service in registry.services() for name in registry.offered(service)}
+    finally:
+        platform.ports.store.close()
+    assert on_offer <= set(offered.OPERATIONS), "add the new operations to tests/support/offered.py"
 
 
 def test_a_change_deep_inside_a_shape_is_noticed():
