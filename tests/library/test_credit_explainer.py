@@ -27,7 +27,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> credit.Prepared:
 @pytest.fixture(scope="module")
 def artifact(prepared: credit.Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
-    credit.train(prepared, folder, **{"tree-n-estimators": 60, "cv-folds": 2})
+    credit.train(prepared, folder, changes={"tree-n-estimators": 60, "cv-folds": 2})
     return folder
 
 
@@ -49,6 +49,7 @@ def model(explainer: ModuleType, artifact: Path) -> Any:
 def ask(
     explainer: ModuleType, model: Any, body: str, content_type: str = ALL, accept: str = "application/json"
 ) -> str:
+    text: str
     text, _ = explainer.output_fn(explainer.predict_fn(explainer.input_fn(body, content_type), model), accept)
     return text
 
@@ -77,8 +78,8 @@ def test_every_explanation_adds_up_to_lightgbms_own_prediction(
         explanation = answer["explanation"]
         line = np.array([list(answer["features"].values())])
         margin = explanation["expected_value"] + math.fsum(explanation["shap_values"].values())
-        assert margin == pytest.approx(booster.predict(line, raw_score=True)[0], abs=1e-9)
-        assert answer["prediction"] == pytest.approx(booster.predict(line)[0], abs=1e-12)
+        assert margin == pytest.approx(np.asarray(booster.predict(line, raw_score=True))[0], abs=1e-9)
+        assert answer["prediction"] == pytest.approx(np.asarray(booster.predict(line))[0], abs=1e-12)
         rows = np.array(explanation["shap_interaction_values"]["values"]).sum(axis=1)
         np.testing.assert_allclose(rows, list(explanation["shap_values"].values()), atol=1e-9)
 

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,10 +71,14 @@ def transform(base: Path, *, datasets: Path, schemas: Path, seed: int) -> Prepar
 
 
 def train(
-    prepared: Prepared, model_dir: Path, *, model: requests.ModelName = "better", **overrides: object
+    prepared: Prepared,
+    model_dir: Path,
+    *,
+    model: requests.ModelName = "better",
+    changes: Mapping[str, object] | None = None,
 ) -> str:
     """Trains in script mode; what the script printed."""
-    hyperparameters = {**requests.HYPERPARAMETERS[model], **overrides}
+    hyperparameters = {**requests.HYPERPARAMETERS[model], **(changes or {})}
     arguments = [text for name, value in hyperparameters.items() for text in (f"--{name}", str(value))]
     environment = {f"SM_CHANNEL_{name.upper()}": str(prepared.transformed / name) for name in CHANNELS}
     environment |= {"SM_MODEL_DIR": str(model_dir), "SM_NUM_CPUS": "1"}

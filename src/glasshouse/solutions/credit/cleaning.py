@@ -17,7 +17,6 @@ _JOBS = (
     ("list_training_jobs", "TrainingJobSummaries", "TrainingJobName", "stop_training_job"),
     ("list_transform_jobs", "TransformJobSummaries", "TransformJobName", "stop_transform_job"),
 )
-_ENDPOINTS = ("list_endpoints", "Endpoints", "EndpointName", "delete_endpoint")
 _REST = (
     ("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName", "delete_endpoint_config"),
     ("list_models", "Models", "ModelName", "delete_model"),
@@ -36,12 +35,8 @@ def stop_jobs(clients: Clients, progress: Progress) -> None:
 
 def delete_endpoints(clients: Clients, progress: Progress) -> None:
     """Deletes the solution's endpoints and waits until they are gone, then what they were made of."""
-    listing, items, key, delete = _ENDPOINTS
-    endpoints = _names(clients, listing, items, key)
-    for name in endpoints:
-        getattr(clients.sagemaker, delete)(**{key: name})
-    for name in endpoints:
-        _until_gone(clients, name)
+    for name in _names(clients, "list_endpoints", "Endpoints", "EndpointName"):
+        delete_endpoint(clients, name)
         progress.note(f"deleted {name}")
     for listing, items, key, delete in _REST:
         for name in _names(clients, listing, items, key):
@@ -88,7 +83,9 @@ def _names(clients: Clients, listing: str, items: str, key: str, **filters: str)
     return [item[key] for page in pages for item in page[items] if item[key].startswith(PREFIX)]
 
 
-def _until_gone(clients: Clients, name: str) -> None:
+def delete_endpoint(clients: Clients, name: str) -> None:
+    """Deletes an endpoint and waits until it is gone."""
+    clients.sagemaker.delete_endpoint(EndpointName=name)
     deadline = time.monotonic() + DEADLINE_S
     while True:
         try:

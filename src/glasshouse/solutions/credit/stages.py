@@ -10,7 +10,16 @@ from typing import Any
 
 from botocore import exceptions
 
-from glasshouse.solutions.credit import decisions, fairness, objects, report, requests, tables, waiting
+from glasshouse.solutions.credit import (
+    cleaning,
+    decisions,
+    fairness,
+    objects,
+    report,
+    requests,
+    tables,
+    waiting,
+)
 from glasshouse.solutions.credit.applicants import Applicant
 from glasshouse.solutions.credit.clients import Clients
 from glasshouse.solutions.credit.layout import ENDPOINT, PACKAGE_GROUP, Layout
@@ -157,12 +166,18 @@ def register(run: Run, trained: Trained, *, model: requests.ModelName) -> str:
 
 
 def deploy(run: Run, *, package_arn: str) -> None:
-    """Serves the explainer; an endpoint that is there already moves over to the new model."""
+    """Serves the explainer; an endpoint that is there already moves over to the new model.
+
+    An endpoint that has failed cannot move: it is deleted and made anew.
+    """
     sagemaker = run.clients.sagemaker
     sagemaker.create_model(**requests.model(run.layout, role_arn=run.role_arn, package_arn=package_arn))
     body = requests.endpoint_config(run.layout)
     sagemaker.create_endpoint_config(**body)
-    if _endpoint_status(run.clients) is None:
+    status = _endpoint_status(run.clients)
+    if status == "Failed":
+        cleaning.delete_endpoint(run.clients, ENDPOINT)
+    if status in {None, "Failed"}:
         sagemaker.create_endpoint(
             EndpointName=ENDPOINT, EndpointConfigName=body["EndpointConfigName"], Tags=body["Tags"]
         )

@@ -28,6 +28,7 @@ else:
 Labels = npt.NDArray[np.bool_]
 Rows = list[dict[str, Any]]
 SERVING = ("inference.py", "features.py")
+ROWS_PER_THREAD = 10_000
 CHANNELS = ("schemas", "data_train", "label_train", "data_test", "label_test")
 
 
@@ -43,7 +44,8 @@ def main(argv: Sequence[str] | None = None, *, environment: Mapping[str, str] = 
     label = features.names_of(_json(folders["schemas"] / "label.schema.json"))[0]
     train, y_train = _examples(folders["data_train"], folders["label_train"], schema, label)
     test, y_test = _examples(folders["data_test"], folders["label_test"], schema, label)
-    n_threads = int(environment.get("SM_NUM_CPUS", "1"))
+    # On few rows threads wait for each other longer than they work.
+    n_threads = min(int(environment.get("SM_NUM_CPUS", "1")), max(1, len(train) // ROWS_PER_THREAD))
 
     scores = _cross_validate(arguments, schema, train, y_train, n_threads=n_threads)
     print(f"train_auc_cv: {np.mean(scores):.4f} (+/- {2 * np.std(scores):.4f})", flush=True)
