@@ -33,10 +33,11 @@ def _serve(settings: Settings, announce: Callable[[str], None]) -> int:
     from glasshouse import app
     from glasshouse.doors import listen
     from glasshouse.engines.identity import local
+    from glasshouse.engines.store import sqlite
 
     try:
         return app.serve(settings, announce=announce)
-    except (listen.CannotListen, local.UnreadableKeys) as error:
+    except (listen.CannotListen, local.UnreadableKeys, sqlite.AlreadyOpen) as error:
         raise cli.Failed(str(error)) from error
 
 

@@ -7,7 +7,7 @@ import datetime as dt
 import difflib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,27 +25,36 @@ SCALARS = {
 }
 
 
-def named(verb: str, offered: Sequence[str]) -> str:
-    """The operation behind `list-training-jobs` or `ListTrainingJobs`. Raises Failed naming the nearest ones."""
+def named(verb: str, service: str, offered: Callable[[], Sequence[str]]) -> str:
+    """The operation behind `list-training-jobs` or `ListTrainingJobs`, by the service model alone.
+
+    Whether it is on offer, the server says. Raises Failed naming the nearest of those that are offered.
+    """
     from botocore import xform_name
 
-    by_verb = {xform_name(operation, "-"): operation for operation in offered} | {one: one for one in offered}
-    if verb in by_verb:
-        return by_verb[verb]
-    near = difflib.get_close_matches(verb, by_verb, n=3)
+    model = model_of(service)
+    for operation in model.operation_names if model else ():
+        if verb in (operation, xform_name(operation, "-")):
+            return str(operation)
+    names = [xform_name(one, "-") for one in offered()] + list(offered())
+    near = difflib.get_close_matches(verb, names, n=2)
     hint = f" Did you mean {' or '.join(near)}?" if near else " `glasshouse operations` lists them."
     raise failures.Failed(
-        f"{verb} is neither a command nor an operation on offer.{hint}", status=failures.USAGE
+        f"{verb} is neither a command nor an operation of {service}.{hint}", status=failures.USAGE
     )
 
 
-def shape_of(operation: str, service: str) -> Any:
-    """The operation's input shape in botocore's model, or None when it takes nothing."""
+def model_of(service: str) -> Any:
+    """Botocore's model of the service, or None when there is none of that name."""
+    import botocore.exceptions
     import botocore.loaders
     import botocore.model
 
-    document = botocore.loaders.Loader().load_service_model(service, "service-2")
-    return botocore.model.ServiceModel(document, service).operation_model(operation).input_shape
+    try:
+        document = botocore.loaders.Loader().load_service_model(service, "service-2")
+    except botocore.exceptions.UnknownServiceError:
+        return None
+    return botocore.model.ServiceModel(document, service)
 
 
 def parser_of(verb: str, shape: Any) -> argparse.ArgumentParser:

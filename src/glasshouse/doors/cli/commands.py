@@ -156,8 +156,9 @@ def call(options: argparse.Namespace, root: Root) -> int:
     glasshouse call DescribeModel --json '{"ModelName": "m"}'
     glasshouse call GetCallerIdentity --service sts
     """
-    offered = root.offered().get(options.service, ())
-    operation = calls.named(options.operation, offered)
+    operation = calls.named(
+        options.operation, options.service, lambda: root.offered().get(options.service, ())
+    )
     return _answered(operation, calls.json_of(options.json), options.service, options, root)
 
 
@@ -190,8 +191,9 @@ def version(_options: argparse.Namespace, _root: Root) -> int:
 
 
 def _operation(verb: str, words: Sequence[str], root: Root) -> int:
-    operation = calls.named(verb, root.offered().get("sagemaker", ()))
-    options = calls.parser_of(verb, calls.shape_of(operation, "sagemaker")).parse_args(words)
+    operation = calls.named(verb, "sagemaker", lambda: root.offered().get("sagemaker", ()))
+    shape = calls.model_of("sagemaker").operation_model(operation).input_shape
+    options = calls.parser_of(verb, shape).parse_args(words)
     return _answered(operation, calls.request_of(options), "sagemaker", options, root)
 
 

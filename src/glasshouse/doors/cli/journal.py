@@ -7,7 +7,7 @@ import json
 import logging
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_QUIET = ("botocore", "urllib3", "asyncio")
+_QUIET = ("asyncio", "botocore", "urllib3", "uvicorn")
 
 
 class Lines(logging.Formatter):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -70,14 +71,13 @@ def need(data: Path) -> Server:
 def stop(server: Server, *, within_s: float) -> bool:
     """Asks the server to end and waits for it. False when it has not ended in time."""
     deadline = time.monotonic() + within_s
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(server.pid, signal.SIGTERM)
-        while time.monotonic() < deadline:
-            os.kill(server.pid, 0)
-            time.sleep(0.05)
-    except ProcessLookupError:
-        return True
-    return False
+    while _lives(server.pid):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def client(service: str, *, server: Server, keys: Keys) -> Any:
@@ -123,10 +123,15 @@ def is_free(host: str, port: int) -> bool:
 
 
 def _lives(pid: int) -> bool:
+    """Whether the process runs; one that ended and that its parent has not looked at yet does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state != "Z"
