@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
 _BYTECODE = Path(tempfile.gettempdir()) / f"glasshouse-bytecode-{os.getuid()}"
 """Shared by all processes of the tests: without bytecode XGBoost alone takes seconds to import."""
 
@@ -103,7 +102,7 @@ class Container:
         path.unlink(missing_ok=True)
         self.environment["GLASSHOUSE_SOCKET"] = str(path)
         child = self.start("serve")
-        client = Client(path)
+        client = Client(path, child)
         try:
             wait_until(lambda: child.poll() is not None or client.is_ready())
             if child.poll() is not None:
@@ -125,8 +124,9 @@ class Reply:
 class Client:
     """HTTP over a Unix socket, one connection a request."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, server: subprocess.Popen[str]) -> None:
         self.path = path
+        self._server = server
         self.output = ""
         self.status: int | None = None
 
@@ -135,6 +135,18 @@ class Client:
             return self.get("/ping").status == 200
         except (FileNotFoundError, ConnectionRefusedError):
             return False
+
+    def accepts(self) -> bool:
+        """Whether a connection can be made."""
+        with socket.socket(socket.AF_UNIX) as link:
+            try:
+                link.connect(str(self.path))
+            except (FileNotFoundError, ConnectionRefusedError):
+                return False
+        return True
+
+    def signal(self, number: int) -> None:
+        self._server.send_signal(number)
 
     def get(self, path: str) -> Reply:
         return self._send("GET", path, b"", {})
