@@ -51,6 +51,16 @@ def resolve(container: Container, context: Context) -> dict[str, Any]:
     }
 
 
+def hosted(model: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """A model as it is run: its container resolved, its role ("" for none), and whether it is isolated."""
+    given = [model["PrimaryContainer"]] if "PrimaryContainer" in model else model["Containers"]
+    return {
+        "container": resolve(given[0], context),
+        "role": model.get("ExecutionRoleArn", ""),
+        "isolated": model.get("EnableNetworkIsolation", False),
+    }
+
+
 def _own(container: Container) -> dict[str, Any]:
     return {member: value for member, value in container.items() if member == "Environment"}
 

@@ -80,16 +80,13 @@ def _shown(variant: Mapping[str, Any], record: Record) -> dict[str, Any]:
 
 
 def _variant(one: Mapping[str, Any], config: Mapping[str, Any], context: Context) -> dict[str, Any]:
-    model = context.call("DescribeModel", {"ModelName": one["ModelName"]})
-    given = [model["PrimaryContainer"]] if "PrimaryContainer" in model else model["Containers"]
-    role = model.get("ExecutionRoleArn") or config.get("ExecutionRoleArn")
-    isolated = model.get("EnableNetworkIsolation", False) or config.get("EnableNetworkIsolation", False)
+    model = containers.hosted(context.call("DescribeModel", {"ModelName": one["ModelName"]}), context)
     return {
         "name": one["VariantName"],
         "model": one["ModelName"],
-        "container": containers.resolve(given[0], context),
-        "role": role or "",
-        "isolated": isolated,
+        "container": model["container"],
+        "role": model["role"] or config.get("ExecutionRoleArn", ""),
+        "isolated": model["isolated"] or config.get("EnableNetworkIsolation", False),
         "count": one["InitialInstanceCount"],
         "weight": one["InitialVariantWeight"],
         "instance_type": one["InstanceType"],

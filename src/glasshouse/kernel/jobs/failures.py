@@ -22,12 +22,12 @@ def reason_of(exited: Exited, *, failure_file: Path, log: Path, limits: Limits) 
     elif exited.reason == "not_started":
         text = f"ClientError: the container could not be started: {exited.detail}"
     else:
-        said = _said(failure_file) or _last_error(log) or exited.detail or "the container gave no reason"
+        said = said(failure_file) or _last_error(log) or exited.detail or "the container gave no reason"
         text = f"AlgorithmError: {said}, exit code: {exited.code}"
     return text[:LONGEST]
 
 
-def _said(path: Path) -> str:
+def said(path: Path) -> str:
     """The start of the failure file. The job wrote it, so a link in its place is not followed."""
     if path.is_symlink() or not path.is_file():
         return ""

@@ -1,0 +1,96 @@
+"""The batch transform job as data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from glasshouse.capabilities.deploy import containers, kinds
+from glasshouse.kernel import errors, verbs
+from glasshouse.kernel.context import Context
+from glasshouse.kernel.jobs import instances, requests
+from glasshouse.kernel.kinds import IN_USE, MISSING_JOB, Doc, Kind, Machine
+from glasshouse.kernel.unsupported import Unsupported, refuse
+
+MAX_PAYLOAD_TOTAL_MB = 100
+LONGEST_PATH = 63
+
+REFUSED = (
+    Unsupported(path="TransformInput.CompressionType", accepts=("None", "Gzip")),
+    Unsupported(path="TransformInput.SplitType", accepts=("None", "Line", "RecordIO")),
+    Unsupported(
+        path="TransformInput.DataSource.S3DataSource.S3DataType", accepts=("S3Prefix", "ManifestFile")
+    ),
+    Unsupported(path="TransformOutput.KmsKeyId", accepts=("",)),
+    Unsupported(path="TransformResources.VolumeKmsKeyId", accepts=("",)),
+    Unsupported(path="TransformResources.TransformAmiVersion"),
+    Unsupported(path="DataCaptureConfig"),
+    Unsupported(path="ExperimentConfig", accepts=({},)),
+)
+
+
+def _fill(doc: Doc, context: Context) -> Doc:
+    """Defaults and checks at creation. Raises errors.Validation for what cannot be carried out."""
+    refuse(doc, REFUSED)
+    model = verbs.find(kinds.MODEL, doc["ModelName"], context)
+    source = doc["TransformInput"]["DataSource"]["S3DataSource"]
+    requests.check_uri(source["S3Uri"], at="TransformInput.DataSource.S3DataSource.S3Uri")
+    requests.check_uri(doc["TransformOutput"]["S3OutputPath"], at="TransformOutput.S3OutputPath")
+    instances.limits_of(doc["TransformResources"]["InstanceType"], time_s=None)
+    _check_processing(doc)
+    return {
+        "TransformInput": {"CompressionType": "None", "SplitType": "None", **doc["TransformInput"]},
+        "TransformOutput": {"AssembleWith": "None", "KmsKeyId": "", **doc["TransformOutput"]},
+        "DataProcessing": {
+            "InputFilter": "$",
+            "OutputFilter": "$",
+            "JoinSource": "None",
+            **doc.get("DataProcessing", {}),
+        },
+        "Environment": doc.get("Environment", {}),
+        "_model": containers.hosted(model.doc, context),
+    }
+
+
+def _check_processing(doc: Doc) -> None:
+    """A filter or a join needs records: one in, one out."""
+    processing = doc.get("DataProcessing", {})
+    for member in ("InputFilter", "OutputFilter"):
+        path = processing.get(member, "$")
+        if len(path) > LONGEST_PATH or not path.startswith("$"):
+            raise errors.Validation(
+                f"DataProcessing.{member} must be a JSONPath of at most {LONGEST_PATH} characters, not {path!r}."
+            )
+    joins = processing.get("JoinSource", "None") != "None"
+    split = doc["TransformInput"].get("SplitType", "None")
+    if joins and split not in ("None", "Line"):
+        raise errors.Validation("DataProcessing.JoinSource needs TransformInput.SplitType None or Line.")
+    if joins and split != doc["TransformOutput"].get("AssembleWith", "None"):
+        raise errors.Validation(
+            "With DataProcessing.JoinSource, SplitType and AssembleWith must be the same."
+        )
+    concurrent, payload = doc.get("MaxConcurrentTransforms", 1), doc.get("MaxPayloadInMB", 6)
+    if max(1, concurrent) * payload > MAX_PAYLOAD_TOTAL_MB:
+        raise errors.Validation("MaxConcurrentTransforms times MaxPayloadInMB must not be above 100.")
+
+
+def _uses(doc: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    yield doc["ModelName"], "ContributedTo"
+    yield doc["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"], "ContributedTo"
+
+
+TRANSFORM_JOB = Kind(
+    noun="TransformJob",
+    states=Machine(
+        first="InProgress",
+        moves={
+            "InProgress": frozenset({"Completed", "Failed", "Stopping", "Stopped"}),
+            "Stopping": frozenset({"Stopped", "Failed"}),
+        },
+    ),
+    stopping="Stopping",
+    missing=MISSING_JOB,
+    exists=IN_USE,
+    fill=_fill,
+    uses=_uses,
+)
