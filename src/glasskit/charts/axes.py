@@ -6,6 +6,8 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+from glasskit.explain import explanations, words
+
 _PROBABILITIES = (
     *(1e-6, 1e-5, 1e-4, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45),
     *(0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999),
@@ -57,7 +59,11 @@ def ticks(on: Scale, *, link: str, link_scale: float = 1.0, min_gap: float = 46.
     """Round predictions inside the scale, at least `min_gap` pixels apart."""
     if link == "logistic":
         return _thinned(_probability_ticks(on, link_scale), on, min_gap)
-    return linear_ticks(on.low, on.high, n_most=max(2, int((on.right - on.left) / (min_gap * 1.5))))
+    marks = linear_ticks(on.low, on.high, n_most=max(2, int((on.right - on.left) / (min_gap * 2))))
+    return tuple(
+        Tick(at=mark.at, text=words.value(explanations.apply_link(link, mark.at * link_scale)))
+        for mark in marks
+    )
 
 
 def linear_ticks(low: float, high: float, *, n_most: int) -> tuple[Tick, ...]:
@@ -96,7 +102,7 @@ def fixed(number: float, decimals: int) -> str:
     ('−0.30', '0.00', '0.00')
     """
     rounded = round(number, decimals)
-    return f"{rounded:+.{decimals}f}".replace("-", "−") if rounded else f"{0:.{decimals}f}"
+    return f"{rounded:+,.{decimals}f}".replace("-", "−") if rounded else f"{0:.{decimals}f}"
 
 
 def _probability_ticks(on: Scale, link_scale: float) -> list[tuple[float, Tick]]:

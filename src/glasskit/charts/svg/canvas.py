@@ -14,7 +14,7 @@ BACKGROUND = "#FFFFFF"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 TEXT_SIZE = 13.0
 SMALL_SIZE = 11.5
-_WIDTH_PER_SIZE = 0.56
+_WIDTH_PER_SIZE = 0.62
 
 Attribute = str | float | int
 
@@ -73,12 +73,22 @@ def shortened(content: str, width: float, size: float = TEXT_SIZE) -> str:
     """The text cut so that it fits the width; the end of a long name says more than its beginning.
 
     >>> shortened("finance › accounts › checking › balance", 120)
-    '…cking › balance'
+    '…ing › balance'
     """
     fits = max(4, int(width / (size * _WIDTH_PER_SIZE)))
     if len(content) <= fits:
         return content
     return "…" + content[len(content) - fits + 1 :].lstrip(" ›=")
+
+
+def clipped(content: str, width: float, size: float = TEXT_SIZE) -> str:
+    """The text cut at its end so that it fits the width.
+
+    >>> clipped("an answer of many words", 100)
+    'an answer o…'
+    """
+    fits = max(4, int(width / (size * _WIDTH_PER_SIZE)))
+    return content if len(content) <= fits else content[: fits - 1] + "…"
 
 
 def document(title: str, description: str, body: str, *, width: float, height: float) -> str:

@@ -14,10 +14,11 @@ _ROW = 30.0
 _BAR = 20.0
 _TOP = 58.0
 _BOTTOM = 98.0
-_FEWEST, _MOST = 130.0, 340.0
+_FEWEST, _MOST = 130.0, 400.0
 _VALUES = 96.0
 _TIP = 7.0
 _GAP = 14.0
+_BOLD = 1.12
 _UNIT = {"logistic": "log-odds", "exp": "log"}
 _PER_LINK = {"logistic": "Prediction (%)", "identity": "Prediction"}
 
@@ -118,8 +119,8 @@ def _tip(step: Step) -> str:
 
 def _label(step: Step, room: float, middle: float) -> str:
     """`label = value`; the value is kept whole, the label gives way."""
-    given = canvas.shortened(f" = {step.value_text}", room * 0.5) if step.value_text else ""
-    name = canvas.shortened(step.label, room - canvas.text_width(given))
+    given = canvas.clipped(f" = {step.value_text}", room * 0.45) if step.value_text else ""
+    name = canvas.shortened(step.label, room - canvas.text_width(given) * _BOLD)
     bold = canvas.element("tspan", canvas.escape(given), font_weight=600) if given else ""
     return canvas.element(
         "text",
