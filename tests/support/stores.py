@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,12 @@ def record(
         due_at=due_at,
         doc=doc or {},
     )
+
+
+def record_in(one: Record, account: str) -> Record:
+    """The same row in another account."""
+    key = dataclasses.replace(one.key, account=account)
+    return dataclasses.replace(one, key=key, arn=ids.Arn(one.arn.replace(ACCOUNT, account)))
 
 
 def insert(store: Store, *records: Record) -> None:

@@ -24,6 +24,13 @@ SORTS = {
     "Status": "status",
 }
 
+_SORTED_TYPES: Mapping[str, tuple[type, ...]] = {
+    "name": (str,),
+    "status": (str,),
+    "created": (float, int),
+    "modified": (float, int),
+}
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PageOf:
@@ -107,12 +114,10 @@ def _opened(token: str, query: Query) -> tuple[Any, str]:
         found = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
     except (ValueError, RecursionError) as error:
         raise errors.Validation("Invalid pagination token.") from error
-    sorts_by_number = query.sort in ("created", "modified")
     match found:
-        case [str(signature), float() | int() | str() as value, str(name)] if isinstance(
-            value, str
-        ) != sorts_by_number and not isinstance(value, bool):
+        case [str(signature), value, str(name)]:
             if signature != _signature(query):
                 raise errors.Validation("Invalid pagination token: it was given for another query.")
-            return value, name
+            if type(value) in _SORTED_TYPES[query.sort]:
+                return value, name
     raise errors.Validation("Invalid pagination token.")

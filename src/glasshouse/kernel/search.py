@@ -19,6 +19,8 @@ from glasshouse.kernel.records import Query, Reading, Record
 CHUNK = 500
 BY_TAG = "_tags"
 """Where a document keeps its tags by key, for filters such as Tags.project."""
+WITHIN_ITSELF = frozenset({"Model"})
+"""Resources that a search shows as a part of something larger of the same name (ModelDashboardModel.Model)."""
 Document = Mapping[str, Any]
 SortValue = tuple[int, float, str]
 Place = tuple[SortValue, str]
@@ -167,7 +169,7 @@ def _documents(view: Reading, kind: Kind, context: Context) -> Iterator[dict[str
             document = verbs.shown(kind, record)
             document["Tags"] = tags.as_list(labels_of[record.arn])
             document[BY_TAG] = labels_of[record.arn]
-            yield document
+            yield {**document, kind.noun: document} if kind.noun in WITHIN_ITSELF else document
 
 
 def _pages(view: Reading, kind: Kind, context: Context) -> Iterator[list[Record]]:
