@@ -1,4 +1,4 @@
-"""`python -m glasskit.container train | serve`."""
+"""`python -m glasskit.container train | serve | batch`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ def main(arguments: list[str]) -> int:
         from glasskit.container import serve
 
         return serve.main()
-    sys.stderr.write("usage: python -m glasskit.container train | serve\n")
+    if arguments == ["batch"]:
+        from glasskit.container import layout
+        from glasskit.container.batch import driver
+
+        return driver.main(layout.current().base)
+    sys.stderr.write("usage: python -m glasskit.container train | serve | batch\n")
     return 2
 
 
