@@ -142,17 +142,18 @@ def test_a_bad_request_is_refused_by_what_is_wrong_with_it(
     complaint: str,
 ) -> None:
     row = {**prepared.rows("data_test")[0], **change}
-    with pytest.raises(ValueError, match=complaint):
+    with pytest.raises(explainer.InvalidRequest, match=complaint) as refusal:
         ask(explainer, model, json.dumps(row), content_type)
+    assert refusal.value.status == 400
 
 
 @pytest.mark.slow
 def test_text_that_is_no_json_and_an_answer_nobody_can_give_are_refused(
     explainer: ModuleType, model: Any, prepared: credit.Prepared
 ) -> None:
-    with pytest.raises(ValueError, match="application: not JSON"):
+    with pytest.raises(explainer.InvalidRequest, match="application: not JSON"):
         ask(explainer, model, "{", "application/json")
-    with pytest.raises(ValueError, match=r"Accept: .* not 'text/csv'"):
+    with pytest.raises(explainer.InvalidRequest, match=r"Accept: .* not 'text/csv'"):
         ask(explainer, model, json.dumps(prepared.rows("data_test")[0]), accept="text/csv")
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glasskit import trees
+from glasskit.container import requests
 
 if TYPE_CHECKING:
     from glasshouse.solutions.credit.training import features
@@ -41,8 +42,11 @@ Floats = npt.NDArray[np.float64]
 Answer = dict[str, Any]
 
 
-class InvalidRequest(ValueError):
-    """A request that is not understood; the message says which part."""
+class InvalidRequest(requests.Rejected):
+    """A request that is not understood; the message says which part. Answered with status 400."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(400, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,10 @@ def input_fn(body: str | bytes, content_type: str) -> Request:
 
 def predict_fn(request: Request, model: Model) -> Reply:
     """Decides each application and explains the decision as far as asked."""
-    rows = [features.validate(row, model.schema) for row in request.rows]
+    try:
+        rows = [features.validate(row, model.schema) for row in request.rows]
+    except features.InvalidApplication as error:
+        raise InvalidRequest(str(error)) from error
     if not rows:
         return Reply([], request.lines)
     answers: list[Answer] = [{} for _ in rows]

@@ -1,0 +1,134 @@
+"""The main job from end to end: real boto3 against a real server, from raw tables to an explained decision."""
+
+import io
+import json
+import math
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from botocore import exceptions
+
+from glasshouse.solutions.credit import clients as credit_clients
+from glasshouse.solutions.credit import demo, layout, objects, requests
+from tests.support import installation
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+N_APPLICANTS = 500
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[installation.Installation]:
+    with installation.installed(tmp_path_factory.mktemp("credit") / "data") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def clients(server: installation.Installation) -> credit_clients.Clients:
+    keys = json.loads((server.data / "credentials.json").read_text())
+    return credit_clients.connect(
+        endpoint_url=server.endpoint,
+        region=server.told()["region"],
+        access_key=keys["AccessKeyId"],
+        secret_key=keys["SecretAccessKey"],
+        session_token=keys["SessionToken"],
+    )
+
+
+def check_decision(outcome: demo.Outcome) -> None:
+    """The reasons add up, the counterfactual raises the risk, and the model is worth asking."""
+    attribution = outcome.decision.by_feature
+    margin = attribution.base_value + math.fsum(attribution.values)
+    assert 1 / (1 + math.exp(-margin)) == pytest.approx(outcome.decision.prediction, abs=1e-9)
+    assert math.fsum(map(math.fsum, outcome.decision.interactions)) == pytest.approx(
+        math.fsum(attribution.values), abs=1e-8
+    )
+    assert outcome.counterfactual.prediction > outcome.decision.prediction
+    assert 0.7 < outcome.metrics["train_auc_cv"] < 0.9
+
+
+def check_telling(outcome: demo.Outcome, told: str) -> None:
+    """Each stage was named, with a time; the end is the decision in words and the report's address."""
+    assert told.count("done in") == demo.N_STAGES
+    assert f"[{demo.N_STAGES}/{demo.N_STAGES}]" in told
+    assert outcome.decision.in_words() in told
+    assert outcome.url in told
+
+
+def check_report(outcome: demo.Outcome, copy: Path) -> None:
+    """The printed address shows the report to whoever has it, and to nobody without its signature."""
+    with urllib.request.urlopen(outcome.url, timeout=20) as answer:
+        page = answer.read()
+        assert answer.headers["Content-Type"].startswith("text/html")
+    assert page == copy.read_bytes()
+    assert outcome.decision.applicant.encode() in page
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(outcome.url.partition("?")[0], timeout=20)
+
+
+def check_explanations(clients: credit_clients.Clients, outcome: demo.Outcome) -> None:
+    """The batch explained every line of the test set, in its order."""
+    place = layout.Layout(bucket=outcome.bucket, run=outcome.run)
+    rows = objects.json_lines(clients, place, "transformed/data_test")
+    answers = objects.json_lines(clients, place, "explanations")
+    assert [answer["data"] for answer in answers] == rows
+    assert len(rows) == outcome.n_explained > N_APPLICANTS / 10
+
+
+def check_bad_application(clients: credit_clients.Clients) -> None:
+    """What the explainer refuses reaches the caller with the name of the field."""
+    with pytest.raises(exceptions.ClientError) as refusal:
+        clients.runtime.invoke_endpoint(**requests.invocation("{}", entities=("prediction",)))
+    assert refusal.value.response["Error"]["Code"] == "ModelError"
+    assert refusal.value.response["OriginalStatusCode"] == 400  # type: ignore[typeddict-item]  # ModelError's own
+    assert "contact__has_telephone: the field is missing" in str(refusal.value)
+
+
+def check_guide(server: installation.Installation) -> None:
+    """The guide's own client, as printed, with the variables that `glasshouse env` prints."""
+    guide = installation.REPOSITORY / "docs/guides/credit-decisions.md"
+    blocks = re.findall(r"```python\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        subprocess.run(
+            [sys.executable, "-c", block],
+            env=installation.environment(server.variables()),
+            check=True,
+            timeout=60,
+        )
+
+
+def check_nothing_is_left(clients: credit_clients.Clients, outcome: demo.Outcome) -> None:
+    sagemaker = clients.sagemaker
+    assert sagemaker.list_endpoints()["Endpoints"] == []
+    assert sagemaker.list_endpoint_configs()["EndpointConfigs"] == []
+    assert sagemaker.list_models()["Models"] == []
+    assert sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"] == []
+    assert outcome.bucket not in {bucket["Name"] for bucket in clients.s3.list_buckets()["Buckets"]}
+
+
+def test_raw_tables_become_an_explained_decision_and_leave_nothing(
+    server: installation.Installation, clients: credit_clients.Clients, tmp_path: Path
+) -> None:
+    out = io.StringIO()
+    options = demo.Options(n_applicants=N_APPLICANTS, report=tmp_path / "report.html")
+    outcome = demo.run(clients, options, out=out)
+    check_decision(outcome)
+    check_telling(outcome, out.getvalue())
+    check_report(outcome, tmp_path / "report.html")
+    check_explanations(clients, outcome)
+    check_bad_application(clients)
+    check_guide(server)
+
+    again = demo.run(clients, demo.Options(n_applicants=N_APPLICANTS, model="deck"), out=io.StringIO())
+    assert again.decision.data == outcome.decision.data
+    assert again.decision.prediction != outcome.decision.prediction
+
+    demo.clean(clients, objects=True, out=io.StringIO())
+    check_nothing_is_left(clients, again)
+    demo.clean(clients, objects=True, out=io.StringIO())
