@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 CONTROL_PREFIX = "sagemaker_"
 """Names with this prefix steer the container and are no hyperparameters of the algorithm."""
 
+NUMBER = r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"
+"""Finds a number in a log line, as SageMaker's own metric definitions do."""
+
 
 class Invalid(ValueError):
     """Some hyperparameters are missing, unknown or out of range; the message names each."""

@@ -16,66 +16,17 @@ from typing import TYPE_CHECKING, Any
 import lightgbm
 import numpy as np
 
-from glasskit.algorithms import contract, hyperparameters
-from glasskit.algorithms import hyperparameters as hp
+from glasskit.algorithms import contract, hyperparameters, lightgbm_hyperparameters
 from glasskit.data import tables
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+SCHEMA = lightgbm_hyperparameters.SCHEMA
 MODEL_FILE = "lightgbm-model.txt"
 
-_METRICS = tuple(
-    "auto rmse l1 l2 huber fair binary_logloss binary_error auc average_precision multi_logloss multi_error auc_mu "
-    "cross_entropy mape quantile poisson gamma tweedie".split()
-)
-_OBJECTIVES = tuple(
-    "auto binary multiclass multiclassova regression regression_l1 huber fair poisson quantile mape gamma tweedie "
-    "cross_entropy".split()
-)
 _FIXED = {"deterministic": "true", "force_row_wise": "true"}
 _CONTAINER_ONLY = frozenset({"num_boost_round", "early_stopping_rounds", "objective", "metric", "num_class"})
-
-
-def _weights_once(values: Any) -> list[str]:
-    if values.get("is_unbalance", "False").lower() == "true" and float(values["scale_pos_weight"]) != 1:
-        return ["Hyperparameters is_unbalance and scale_pos_weight exclude each other"]
-    return []
-
-
-SCHEMA = hp.Schema(
-    algorithm="lightgbm",
-    aliases={"num_iterations": "num_boost_round", "eta": "learning_rate", "boosting_type": "boosting"},
-    checks=(_weights_once,),
-    parameters=(
-        hp.integer("num_boost_round", 1, default="100"),
-        hp.integer("early_stopping_rounds", 1, default="10"),
-        hp.choice("metric", *_METRICS, default="auto"),
-        hp.choice("objective", *_OBJECTIVES, default="auto"),
-        hp.integer("num_class", 2),
-        hp.real("learning_rate", 0, 1, ends="(]", default="0.1"),
-        hp.integer("num_leaves", 2, 131072, default="64"),
-        hp.real("feature_fraction", 0, 1, ends="(]", default="0.9"),
-        hp.real("bagging_fraction", 0, 1, ends="(]", default="0.9"),
-        hp.integer("bagging_freq", 0, default="1"),
-        hp.integer("max_depth", default="6"),
-        hp.integer("min_data_in_leaf", 0, default="3"),
-        hp.real("max_delta_step", default="0.0"),
-        hp.real("lambda_l1", 0, default="0.0"),
-        hp.real("lambda_l2", 0, default="0.0"),
-        hp.choice("boosting", "gbdt", "rf", "dart", "goss", default="gbdt"),
-        hp.real("min_gain_to_split", 0, default="0.0"),
-        hp.real("scale_pos_weight", 0, ends="(]", default="1.0"),
-        hp.choice("tree_learner", "serial", "feature", "data", "voting", default="serial"),
-        hp.real("feature_fraction_bynode", 0, 1, ends="(]", default="1.0"),
-        hp.choice("is_unbalance", "True", "False", "true", "false", default="False"),
-        hp.integer("max_bin", 2, default="255"),
-        hp.real("tweedie_variance_power", 1, 2, ends="[)", default="1.5"),
-        hp.integer("num_threads", 0, default="0"),
-        hp.integer("seed", 0, 2**31 - 1, default="0"),
-        hp.integer("verbosity", -1, 3, default="1"),
-    ),
-)
 
 
 def train(job: contract.Job) -> None:

@@ -72,6 +72,13 @@ LIBRARY_METRICS = (
 
 MAXIMISED = frozenset({*OWN_METRICS, "auc", "aucpr", "map", "ndcg"}) - {"mse"}
 
+METRIC_PATTERNS: Mapping[str, str] = {
+    f"{channel}:{metric}": rf".*\[[0-9]+\].*#011{channel}-{metric}:{hp.NUMBER}"
+    for channel in ("train", "validation")
+    for metric in (*LIBRARY_METRICS, *OWN_METRICS)
+}
+"""Metric name to the regular expression that finds its values in a training log, as SageMaker declares them."""
+
 _UPDATERS = frozenset(
     {"grow_colmaker", "grow_histmaker", "grow_quantile_histmaker", "sync", "refresh", "prune"}
     | {"shotgun", "coord_descent"}

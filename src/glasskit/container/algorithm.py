@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import FrameType
 
 from glasskit import algorithms
@@ -65,10 +66,19 @@ def job_of(where: layout.Layout, raw: Mapping[str, object], stop: Callable[[], b
         hyperparameters={key: str(value) for key, value in raw.items()},
         channels=channels,
         model_dir=where.model,
-        checkpoints=where.checkpoints if where.checkpoints.is_dir() else None,
+        checkpoints=_checkpoints(where),
         stopped=stop,
         say=_say,
     )
+
+
+def _checkpoints(where: layout.Layout) -> Path | None:
+    """The folder that checkpointconfig.json names, else /opt/ml/checkpoints where there is one, else None."""
+    named = where.read_config("checkpointconfig.json").get("LocalPath")
+    folder = Path(named) if named else where.checkpoints
+    if named:
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder if folder.is_dir() else None
 
 
 def _say(text: str) -> None:

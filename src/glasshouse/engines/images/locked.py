@@ -37,10 +37,11 @@ Report = Callable[[str], None]
 
 
 class LockedImages:
-    """The Images port. `folder` holds the layers; `report` gets a line of progress now and then."""
+    """The Images port. `folder` holds the layers, `locks` the lock files; `report` gets lines of progress."""
 
-    def __init__(self, folder: Path, *, report: Report) -> None:
+    def __init__(self, folder: Path, *, report: Report, locks: Path = _LOCKS) -> None:
         self._folder = folder
+        self._locks = locks
         self._report = report
         self._ready: dict[str, ports.Environment] = {}
         self._guard = threading.Lock()
@@ -55,7 +56,7 @@ class LockedImages:
         with self._guard:
             found = self._ready.get(runtime.environment)
             if found is None or not all(mount.source.exists() for mount in found.mounts):
-                found = self._prepared(_LOCKS / f"{runtime.environment}.txt")
+                found = self._prepared(self._locks / f"{runtime.environment}.txt")
                 self._ready[runtime.environment] = found
             return found
 

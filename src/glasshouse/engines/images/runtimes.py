@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from glasshouse.kernel import errors, ports
+from glasskit import algorithms
 
 PACKAGES = "/opt/ml/packages"
 """Where a job's own requirements go; the environment itself is read-only."""
@@ -92,14 +93,15 @@ def resolve(uri: str) -> ports.Runtime:
     repository, tag = split(uri)
     for family in FAMILIES:
         if family.repository == repository and (tag in family.tags or _ANY in family.tags):
-            algorithm = {"GLASSHOUSE_ALGORITHM": family.algorithm} if family.algorithm else {}
+            variables = {"GLASSHOUSE_ALGORITHM": family.algorithm} if family.algorithm else {}
             return ports.Runtime(
                 name=repository,
                 tag=tag,
                 purposes=family.purposes,
                 environment=family.environment,
                 command={purpose: argv for purpose, argv in _COMMANDS.items() if purpose in family.purposes},
-                env={**_ENV, **algorithm},
+                env={**_ENV, **variables},
+                metrics=algorithms.metric_patterns(family.algorithm) if family.algorithm else {},
             )
     raise errors.Validation(
         f"The image {uri} is not known. Known images, whatever their registry: {', '.join(known())}."
