@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from glasshouse.solutions.credit.progress import Progress
 
 N_STAGES = 9
 N_CLEANING_STAGES = 3
+WIDTH = 96
 
 
 _FAILURES = (
@@ -162,10 +164,11 @@ def _provenance(options: Options) -> str:
 
 
 def _conclude(outcome: Outcome, progress: Progress) -> None:
-    progress.say("\n" + "-" * 72)
-    progress.say(outcome.decision.in_words())
-    progress.say(decisions.counterfactual_in_words(outcome.decision, outcome.counterfactual))
-    progress.say("-" * 72)
+    what_if = decisions.counterfactual_in_words(outcome.decision, outcome.counterfactual)
+    progress.say("\n" + "-" * WIDTH)
+    progress.say(textwrap.fill(outcome.decision.in_words(), WIDTH))
+    progress.say(textwrap.fill(what_if, WIDTH))
+    progress.say("-" * WIDTH)
     progress.say(f"Endpoint  {outcome.endpoint}")
     progress.say(f"Report    {outcome.url}")
     progress.say(f"All {N_STAGES} stages in {outcome.elapsed_s:.1f} s.")
