@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
+import os
+import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from glasshouse.engines.execute import records, sandbox
 from glasshouse.kernel import ports
 
 DEADLINE_S = 30.0
@@ -63,6 +67,13 @@ class Bench:
             id=run_dir.name, hosts=hosts, run_dir=run_dir, network=network, limits=ports.Limits(**limits)
         )
 
+    def close(self) -> None:
+        """Ends what a failed test left running: jobs outlive the process that submitted them."""
+        for run_dir in self.root.glob("run-*"):
+            keeper = records.holder(str(run_dir))
+            if keeper is not None:
+                os.kill(keeper, signal.SIGKILL)
+
     def run(self, *programs: str | Sequence[str], **more: Any) -> tuple[ports.Exited, list[list[str]]]:
         """How a job ended, and each host's lines."""
         job = self.job(*programs, **more)
@@ -87,6 +98,16 @@ class Bench:
     def wait_for_line(self, job: ports.Job, text: str) -> None:
         """Returns once the first host has written a line."""
         eventually(lambda: text in lines_of(job.hosts[0].log))
+
+
+@contextlib.contextmanager
+def at(root: Path, executor: ports.Executor | None = None) -> Iterator[Bench]:
+    """A bench of which nothing runs on."""
+    made = Bench(executor=executor or sandbox.SandboxExecutor(), root=root)
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 def lines_of(log: Path) -> list[str]:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,8 +57,9 @@ class ExecutorConformance:
         raise NotImplementedError
 
     @pytest.fixture
-    def bench(self, executor: ports.Executor, tmp_path: Path) -> benches.Bench:
-        return benches.Bench(executor=executor, root=tmp_path)
+    def bench(self, executor: ports.Executor, tmp_path: Path) -> Iterator[benches.Bench]:
+        with benches.at(tmp_path, executor) as bench:
+            yield bench
 
     def test_it_finds_no_problem_where_it_works(self, executor: ports.Executor) -> None:
         assert executor.problems() == ()
@@ -107,6 +109,12 @@ class ExecutorConformance:
         seen = bench.ask("import os, json; print(json.dumps(dict(os.environ)))", env={"A": "1 ü", "B": ""})
         assert {name: seen.pop(name) for name in ("A", "B")} == {"A": "1 ü", "B": ""}
         assert set(seen) <= {"PATH", "HOME", "LANG", "PWD", "LC_CTYPE"}
+
+    def test_a_program_starts_with_no_signal_ignored_or_blocked(self, bench: benches.Bench) -> None:
+        _, (lines,) = bench.run(
+            ["/bin/sh", "-c", "grep -E 'Sig(Ign|Blk)' /proc/self/status; yes | head -n 1"]
+        )
+        assert [line.split()[-1] for line in lines] == ["0" * 16, "0" * 16, "y"]
 
     def test_a_program_starts_in_its_work_directory(self, bench: benches.Bench) -> None:
         assert bench.ask("import os, json; print(json.dumps(os.getcwd()))", workdir="/usr") == "/usr"
@@ -247,5 +255,5 @@ def _python(program: str, arguments: object) -> subprocess.CompletedProcess[str]
         text=True,
         timeout=60,
         check=False,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])},
     )

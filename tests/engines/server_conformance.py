@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import http.client
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -70,8 +71,9 @@ class ServerConformance:
         raise NotImplementedError
 
     @pytest.fixture
-    def bench(self, tmp_path: Path) -> benches.Bench:
-        return benches.Bench(executor=None, root=tmp_path)  # type: ignore[arg-type] # makes jobs, runs none
+    def bench(self, tmp_path: Path) -> Iterator[benches.Bench]:
+        with benches.at(tmp_path) as bench:
+            yield bench
 
     def replica(self, bench: benches.Bench, program: str, **more: object) -> ports.Replica:
         job = bench.job(program, **more)

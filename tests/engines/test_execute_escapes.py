@@ -50,8 +50,9 @@ X86_64_CALLS = {
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> benches.Bench:
-    return benches.Bench(executor=sandbox.SandboxExecutor(), root=tmp_path)
+def bench(tmp_path: Path) -> Iterator[benches.Bench]:
+    with benches.at(tmp_path) as bench:
+        yield bench
 
 
 @pytest.fixture
@@ -176,8 +177,8 @@ def test_the_root_holds_nothing_but_the_system(bench: benches.Bench) -> None:
 
 def test_a_directory_to_hide_is_empty_even_inside_the_system(tmp_path: Path) -> None:
     place = "/usr/share"
-    bench = benches.Bench(executor=sandbox.SandboxExecutor(hide=[Path(place)]), root=tmp_path)
-    assert bench.ask(f"import os, json; print(json.dumps(os.listdir({place!r})))") == []
+    with benches.at(tmp_path, sandbox.SandboxExecutor(hide=[Path(place)])) as bench:
+        assert bench.ask(f"import os, json; print(json.dumps(os.listdir({place!r})))") == []
 
 
 def test_only_the_jobs_own_processes_are_seen_and_none_else_can_be_signalled(bench: benches.Bench) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -43,8 +47,9 @@ class TestWithoutCgroups(ExecutorConformance):
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> benches.Bench:
-    return benches.Bench(executor=sandbox.SandboxExecutor(), root=tmp_path)
+def bench(tmp_path: Path) -> Iterator[benches.Bench]:
+    with benches.at(tmp_path) as bench:
+        yield bench
 
 
 def keeper_of(job: ports.Job) -> int:
@@ -61,13 +66,14 @@ def test_what_a_program_left_running_ends_with_it(bench: benches.Bench) -> None:
     benches.eventually(lambda: records.holder(str(job.run_dir)) is None)
 
 
+@pytest.mark.slow
 def test_a_killed_keeper_takes_its_sandboxes_along_and_the_job_is_lost(bench: benches.Bench) -> None:
     job = bench.job(FOREVER, FOREVER, network="job")
     handle = bench.executor.submit(job)
-    bench.wait_for_line(job, "up")
     keeper = psutil.Process(keeper_of(job))
+    # for each host: bwrap, its process 1, the program
+    benches.eventually(lambda: len(keeper.children(recursive=True)) == 6)
     family = keeper.children(recursive=True)
-    assert len(family) >= 6  # for each host: bwrap, its process 1, the program
     keeper.kill()
     assert psutil.wait_procs(family, timeout=10)[1] == []
     assert isinstance(bench.executor.look(handle), ports.Lost)
@@ -97,6 +103,32 @@ def test_a_crash_between_the_specification_and_the_start_is_made_good(bench: ben
     records.write(str(job.run_dir), records.SPEC, specification)
     handle = ports.Handle({"engine": "sandbox", "job": job.id, "run_dir": str(job.run_dir)})
     assert isinstance(bench.executor.look(handle), ports.Lost)
+    assert bench.wait(bench.executor.submit(job)).code == 0
+    assert benches.lines_of(job.hosts[0].log) == ["once"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay_ms", range(0, 60, 5))
+def test_a_server_killed_while_it_submits_starts_the_job_once(bench: benches.Bench, delay_ms: int) -> None:
+    job = bench.job("print('once')")
+    program = "import pickle, sys\nexecutor, job = pickle.loads(bytes.fromhex(sys.stdin.readline()))\nprint()\nsys.stdout.flush(); sys.stdin.readline(); executor.submit(job)"
+    server = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    with server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdin.write(pickle.dumps((bench.executor, job)).hex() + "\n")
+        server.stdin.flush()
+        server.stdout.readline()
+        server.stdin.write("\n")
+        server.stdin.flush()
+        signal.sigtimedwait([], delay_ms / 1000)
+        server.kill()
     assert bench.wait(bench.executor.submit(job)).code == 0
     assert benches.lines_of(job.hosts[0].log) == ["once"]
 
@@ -146,9 +178,11 @@ class TestUnsandboxed:
     """With the risk accepted and no sandbox to be had."""
 
     @pytest.fixture
-    def bench(self, tmp_path: Path) -> benches.Bench:
-        executor = sandbox.SandboxExecutor(unsandboxed=True, bwrap=tmp_path / "none")
-        return benches.Bench(executor=executor, root=tmp_path)
+    def bench(self, tmp_path: Path) -> Iterator[benches.Bench]:
+        with benches.at(
+            tmp_path, sandbox.SandboxExecutor(unsandboxed=True, bwrap=tmp_path / "none")
+        ) as bench:
+            yield bench
 
     def test_a_job_of_one_host_runs_with_its_mounts_as_links(
         self, bench: benches.Bench, tmp_path: Path

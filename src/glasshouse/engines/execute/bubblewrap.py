@@ -77,7 +77,7 @@ def arguments(
             for name in sorted(os.listdir(etc))
             for word in ("--ro-bind", f"{etc}/{name}", f"/etc/{name}")
         ),
-        *_mounts(host["mounts"]),
+        *_mounts(host["mounts"], hide),
         *("--remount-ro", "/dev", "--remount-ro", "/"),
         *_environment(host["env"]),
         *("--chdir", host["workdir"]),
@@ -126,10 +126,7 @@ def _system(hide: Sequence[str]) -> list[str]:
         if os.path.islink(path):
             out += ["--symlink", os.readlink(path), path]
         elif os.path.isdir(path):
-            out += ["--ro-bind", path, path]
-    for path in hide:
-        if any(path.startswith(f"{top}/") for top in _SYSTEM) and os.path.isdir(path):
-            out += ["--tmpfs", path]
+            out += ["--ro-bind", path, path, *_covered(path, path, hide)]
     java = [f"/etc/{name}" for name in os.listdir("/etc") if name.startswith("java-")]
     for path in (*_ETC, *java, *_HARDWARE):
         out += ["--ro-bind-try", path, path]
@@ -153,14 +150,21 @@ def _proc() -> list[str]:
     return out
 
 
-def _mounts(mounts: Sequence[Mapping[str, Any]]) -> list[str]:
+def _covered(source: str, target: str, hide: Sequence[str]) -> list[str]:
+    """Covers what is to be hidden inside a directory that has just been mounted."""
+    top = os.path.realpath(source) + "/"
+    inner = [path.removeprefix(top) for path in hide if path.startswith(top) and os.path.isdir(path)]
+    return [word for path in inner for word in ("--tmpfs", f"{target}/{path}")]
+
+
+def _mounts(mounts: Sequence[Mapping[str, Any]], hide: Sequence[str]) -> list[str]:
     out: list[str] = []
     for mount in mounts:
         if mount["source"].startswith("/dev/"):
             how = "--dev-bind"
         else:
             how = "--bind" if mount["writable"] else "--ro-bind"
-        out += [how, mount["source"], mount["target"]]
+        out += [how, mount["source"], mount["target"], *_covered(mount["source"], mount["target"], hide)]
     return out
 
 

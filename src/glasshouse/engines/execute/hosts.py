@@ -65,6 +65,7 @@ class Host:
                 os.dup2(self._log_end, 1)
                 os.dup2(self._log_end, 2)
                 os.set_blocking(1, True)
+                _restore_signals()
                 launch(self._status_end)
             except OSError as error:
                 os.write(2, f"{error}\n".encode())
@@ -217,6 +218,13 @@ def _open_log(path: str) -> int:
     if size and os.pread(fd, 1, size - 1) != b"\n":
         os.write(fd, b"\n")
     return fd
+
+
+def _restore_signals() -> None:
+    """Undoes what Python ignores and what the server's thread may have blocked: an exec would pass it on."""
+    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(ignored, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _tie_to(keeper: int) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PREFIX = "glasshouse-"
 _PERIOD_US = 100_000
+_OOM_SCORE = 500
 _FILES: dict[int, dict[str, tuple[str, ...]]] = {
     # what each controller's limit is called; for memory also the file that stops it from going to swap
     1: {
@@ -114,7 +115,11 @@ def sweep(directories: Iterable[tuple[int, str]]) -> None:
 
 
 def restrict(limits: Mapping[str, Any], enforced: set[str]) -> None:
-    """Limits the calling process, and what it starts, by what needs no cgroup."""
+    """Limits the calling process, and what it starts, by what needs no cgroup.
+
+    A machine that runs out of memory is to end a job, not the server.
+    """
+    _write("/proc/self/oom_score_adj", str(_OOM_SCORE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if limits["cpus"] is not None:
         available = sorted(os.sched_getaffinity(0))
