@@ -14,7 +14,7 @@ from pyarrow import Table as ArrowTable
 from pyarrow import parquet as arrow_parquet
 from scipy import sparse
 
-from glasskit.data import arrays, content_types, delimited, faults, libsvm, recordio, tables
+from glasskit.data import arrays, content_types, delimited, faults, libsvm, readers, recordio, tables
 
 LABELLED = tables.Columns()
 PLAIN = tables.Columns(n_labels=0)
@@ -109,7 +109,7 @@ def test_parquet_columns_are_label_then_features() -> None:
     arrow_parquet.write_table(
         ArrowTable.from_pydict({"y": [1, 0], "a": [True, False], "b": [1.5, None]}), stream
     )
-    table = tables._reader("parquet")(stream.getvalue(), "x", LABELLED)
+    table = readers._reader("parquet")(stream.getvalue(), "x", LABELLED)
     assert table.label is not None
     assert table.label.tolist() == [1, 0]
     assert np.array_equal(tables_dense(table), [[1, 1.5], [0, np.nan]], equal_nan=True)
@@ -119,7 +119,7 @@ def test_a_parquet_column_of_text_is_named() -> None:
     stream = io.BytesIO()
     arrow_parquet.write_table(ArrowTable.from_pydict({"y": [1], "a": ["x"]}), stream)
     with pytest.raises(faults.Unreadable, match="column a is string"):
-        tables._reader("parquet")(stream.getvalue(), "x", LABELLED)
+        readers._reader("parquet")(stream.getvalue(), "x", LABELLED)
 
 
 def test_empty_cells_are_missing_values() -> None:
@@ -164,14 +164,14 @@ def test_a_channel_is_all_its_visible_files_in_name_order(tmp_path: Path) -> Non
         ".crc": "x",
     }.items():
         (tmp_path / name).write_text(text)
-    table = tables.read(tmp_path, "text/csv;label_size=0")
+    table = readers.read(tmp_path, "text/csv;label_size=0")
     assert tables_dense(table).tolist() == [[1, 2], [3, 4], [5, 6]]
     assert table.label is None
 
 
 def test_weights_stand_after_the_label(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("1,0.5,7\n")
-    table = tables.read(tmp_path, "csv", has_weights=True)
+    table = readers.read(tmp_path, "csv", has_weights=True)
     assert table.label is not None
     assert table.label.tolist() == [1]
     assert table.weights is not None
@@ -181,14 +181,14 @@ def test_weights_stand_after_the_label(tmp_path: Path) -> None:
 
 def test_an_empty_channel_is_refused(tmp_path: Path) -> None:
     with pytest.raises(faults.DataFault, match="No data in channel path"):
-        tables.read(tmp_path, "csv")
+        readers.read(tmp_path, "csv")
 
 
 def test_files_of_different_width_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("1,2\n")
     (tmp_path / "b.csv").write_text("1,2,3\n")
     with pytest.raises(faults.DataFault, match="differ in their number of columns"):
-        tables.read(tmp_path, "csv")
+        readers.read(tmp_path, "csv")
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_an_unknown_content_type_lists_the_accepted_ones(tmp_path: Path) -> None
     with pytest.raises(
         faults.UnsupportedType, match="image/png is not an accepted ContentType: csv, text/csv"
     ):
-        tables.read(tmp_path, "image/png")
+        readers.read(tmp_path, "image/png")
 
 
 @given(values=matrices)

@@ -17,7 +17,7 @@ import lightgbm
 import numpy as np
 
 from glasskit.algorithms import contract, hyperparameters, lightgbm_hyperparameters
-from glasskit.data import tables
+from glasskit.data import readers, tables
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -102,7 +102,7 @@ def _objective(read: hyperparameters.Read, training: tables.Table) -> tuple[str,
 
 def _table(job: contract.Job, *names: str) -> tables.Table | None:
     channel = contract.channel(job, *names)
-    return None if channel is None else tables.read(channel.path, channel.content_type or "text/csv")
+    return None if channel is None else readers.read(channel.path, channel.content_type or "text/csv")
 
 
 def _dataset(table: tables.Table, reference: Any = None) -> Any:

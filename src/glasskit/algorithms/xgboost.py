@@ -16,7 +16,7 @@ import xgboost as xgb
 
 from glasskit import metrics
 from glasskit.algorithms import checkpoints, contract, hyperparameters, xgboost_hyperparameters
-from glasskit.data import tables
+from glasskit.data import readers, tables
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -60,7 +60,7 @@ def _matrix(job: contract.Job, name: str, *, has_weights: bool) -> xgb.DMatrix |
     channel = contract.channel(job, name)
     if channel is None:
         return None
-    table = tables.read(channel.path, channel.content_type or "text/libsvm", has_weights=has_weights)
+    table = readers.read(channel.path, channel.content_type or "text/libsvm", has_weights=has_weights)
     if table.label is None:
         raise contract.Refused(f"The channel {name} carries no label")
     return xgb.DMatrix(table.features, label=table.label, weight=table.weights)

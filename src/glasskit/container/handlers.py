@@ -38,10 +38,10 @@ def _booster_input(body: bytes | str, content_type: str) -> Any:
     """What XGBoost's script mode hands to predict_fn: a DMatrix."""
     import xgboost
 
-    from glasskit.data import tables
+    from glasskit.data import readers
 
     raw = body.encode() if isinstance(body, str) else body
-    return xgboost.DMatrix(tables.parse(raw, content_type).features)
+    return xgboost.DMatrix(readers.parse(raw, content_type).features)
 
 
 def _booster_predict(data: Any, model: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from glasskit.algorithms import contract
 from glasskit.container import requests
-from glasskit.data import content_types, faults, tables
+from glasskit.data import content_types, faults, readers, tables
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,7 +94,7 @@ def _parse(request: requests.Request) -> tuple[tables.Table, str]:
         name, _ = content_types.expect(written, _READ)
         if name == "json":
             return _instances(request.body), name
-        return tables.parse(request.body, written), name
+        return readers.parse(request.body, written), name
     except faults.DataFault as exc:
         raise requests.Rejected(415, str(exc)) from exc
 

@@ -1,13 +1,11 @@
-"""A table of numbers with a label and weights, read from a file, a folder of files, or bytes."""
+"""A table of numbers with a label and weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glasskit.data import content_types, faults
+from glasskit.data import faults
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,47 +42,6 @@ class Columns:
 
     n_labels: int = 1
     has_weights: bool = False
-
-
-def data_files(path: Path) -> list[Path]:
-    """The files under `path` in name order; hidden ones and those starting with `_` are not data."""
-    if path.is_file():
-        return [path]
-    found = (file for file in path.rglob("*") if file.is_file())
-    return sorted(file for file in found if not any(part[0] in "._" for part in file.relative_to(path).parts))
-
-
-def read(path: Path, content_type: str, *, has_weights: bool = False) -> Table:
-    """All files of a training channel as one table, label first.
-
-    Raises faults.UnsupportedType, faults.Unreadable, and faults.DataFault for a folder without files.
-    """
-    name, parameters = content_types.expect(content_type, content_types.TABULAR)
-    columns = columns_of(content_type, parameters, has_weights=has_weights)
-    files = data_files(path)
-    if not files:
-        raise faults.DataFault(f"No data in channel path {path}")
-    load = _reader(name)
-    parts = [load(file.read_bytes(), file.name, columns) for file in files if file.stat().st_size]
-    if not parts:
-        raise faults.DataFault(f"No data in channel path {path}")
-    return join(parts)
-
-
-def columns_of(content_type: str, parameters: Mapping[str, str], *, has_weights: bool) -> Columns:
-    """The row layout that the parameters of a content type ask for: `label_size` is 0 or 1."""
-    size = parameters.get("label_size", "1")
-    if size not in ("0", "1"):
-        raise faults.DataFault(
-            f"{content_type} is not an accepted csv ContentType. Optional parameter label_size must be 0 or 1"
-        )
-    return Columns(n_labels=int(size), has_weights=has_weights)
-
-
-def parse(body: bytes, content_type: str, *, columns: Columns | None = None) -> Table:
-    """A request body as a table; without `columns` a row is features only."""
-    name, _ = content_types.expect(content_type, content_types.TABULAR)
-    return _reader(name)(body, "the request", columns or Columns(n_labels=0))
 
 
 def join(parts: list[Table]) -> Table:
@@ -128,22 +85,3 @@ def _concatenate(vectors: list[Vector | None]) -> Vector | None:
     if len(present) != len(vectors):
         raise faults.DataFault("Some files of one channel carry labels or weights and others do not")
     return np.concatenate(present)
-
-
-def _reader(name: content_types.Format) -> Callable[[bytes, str, Columns], Table]:
-    """The reader of a format; its libraries are loaded only now."""
-    if name == "csv":
-        from glasskit.data import delimited
-
-        return delimited.read
-    if name == "libsvm":
-        from glasskit.data import libsvm
-
-        return libsvm.read
-    if name == "parquet":
-        from glasskit.data import parquet
-
-        return parquet.read
-    from glasskit.data import recordio
-
-    return recordio.read
