@@ -23,6 +23,7 @@ from glasshouse.kernel.capability import Capability
 from glasshouse.kernel.clock import Clock, SystemClock
 from glasshouse.kernel.context import Context, Ports
 from glasshouse.kernel.identity import Caller
+from glasshouse.kernel.jobs import leftovers
 from glasshouse.kernel.ids import Arn
 from glasshouse.kernel.model import Services
 from glasshouse.kernel.objects import Objects
@@ -30,6 +31,7 @@ from glasshouse.kernel.records import Record, Store
 from glasshouse.kernel.registry import Registry
 from glasshouse.kernel.settings import Settings
 from glasshouse.kernel.signatures import Verifier
+from glasshouse.kernel.upkeep import Task, Upkeep
 from glasshouse.kernel.work import WorkLoop
 
 CAPABILITIES = ("prepare", "train", "registry", "deploy", "monitor", "govern")
@@ -39,6 +41,7 @@ log = logging.getLogger(__name__)
 
 ACCEPT_RISK = "accept-the-risk"
 CREDENTIALS = "credentials.json"
+HOUR_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,7 @@ class Platform:
     access: Access
     audit: Audit
     work: WorkLoop
+    upkeep: Upkeep
 
 
 def serve(settings: Settings, *, announce: Callable[[str], None] = lambda _url: None) -> int:
@@ -71,6 +75,7 @@ def serve(settings: Settings, *, announce: Callable[[str], None] = lambda _url: 
 
     def started() -> None:
         platform.work.start()
+        platform.upkeep.start()
         proxy.start()
         listen.write_record(settings, listener, proxy=proxy.url)
         log.info("server.started", extra={"url": listener.url, "data": str(settings.data)})
@@ -79,6 +84,7 @@ def serve(settings: Settings, *, announce: Callable[[str], None] = lambda _url: 
     def ended() -> None:
         listen.remove_record(settings.data)
         proxy.stop()
+        platform.upkeep.end()
         platform.work.end()
         platform.ports.store.close()
         log.info("server.ended")
@@ -133,6 +139,7 @@ def assemble(settings: Settings, *, endpoint_url: Callable[[], str]) -> Platform
         access=access,
         audit=audit,
         work=work[0],
+        upkeep=_upkeep(settings, ports),
     )
 
 
@@ -203,6 +210,17 @@ def _work_loop(
         threads=settings.workers,
         lease_s=settings.lease_s,
     )
+
+
+def _upkeep(settings: Settings, ports: Ports) -> Upkeep:
+    def remove_leftovers() -> int:
+        return leftovers.remove(settings.data / "jobs", ports.store, now=ports.clock.now())
+
+    tasks = (
+        Task(name="unnamed-blobs", every_s=HOUR_S, run=ports.objects.sweep),
+        Task(name="finished-attempts", every_s=HOUR_S, run=remove_leftovers),
+    )
+    return Upkeep(tasks, monotonic=ports.clock.monotonic)
 
 
 def _reported(text: str) -> None:

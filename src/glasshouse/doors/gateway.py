@@ -40,7 +40,7 @@ class Gateway:
         service = claims.signing_name(head)
         if service == "s3" or claims.is_presigned_v2(head):
             return self._files
-        if service == "sagemaker" and scope["path"].startswith(RUNTIME_PREFIXES):
+        if service == "sagemaker" and head.path.startswith(RUNTIME_PREFIXES):
             return self._runtime
         if service or head.header("x-amz-target") or _is_query(scope, head):
             return self._wire
