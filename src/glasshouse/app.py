@@ -23,8 +23,8 @@ from glasshouse.kernel.capability import Capability
 from glasshouse.kernel.clock import Clock, SystemClock
 from glasshouse.kernel.context import Context, Ports
 from glasshouse.kernel.identity import Caller
-from glasshouse.kernel.jobs import leftovers
 from glasshouse.kernel.ids import Arn
+from glasshouse.kernel.jobs import leftovers
 from glasshouse.kernel.model import Services
 from glasshouse.kernel.objects import Objects
 from glasshouse.kernel.records import Record, Store

@@ -22,8 +22,8 @@ def reason_of(exited: Exited, *, failure_file: Path, log: Path, limits: Limits) 
     elif exited.reason == "not_started":
         text = f"ClientError: the container could not be started: {exited.detail}"
     else:
-        said = said(failure_file) or _last_error(log) or exited.detail or "the container gave no reason"
-        text = f"AlgorithmError: {said}, exit code: {exited.code}"
+        words = said(failure_file) or _last_error(log) or exited.detail or "the container gave no reason"
+        text = f"AlgorithmError: {words}, exit code: {exited.code}"
     return text[:LONGEST]
 
 
