@@ -27,6 +27,8 @@ AWAY_S = 1.0
 """The pause after the store refused."""
 CLOCK_SLACK_S = 2.0
 """How far the clocks of servers that share a store may differ before a change is seen at the next heartbeat only."""
+LEAST_NEW = 64
+"""Rows leased and not looked at yet, at most (or four for each thread): the rest is left to other servers."""
 MAX_FAILURES = 5
 """Failures in a row."""
 FAILURES = "_failures"
@@ -94,7 +96,7 @@ class WorkLoop:
         self._lease_s = lease_s
         self._owner = ids.token(8)
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="work")
-        self._most_new = 4 * threads
+        self._most_new = max(LEAST_NEW, 4 * threads)
         self._signal = threading.Condition()
         self._woken = True
         self._n_wakes = 0
