@@ -77,16 +77,6 @@ def checkpoint_folder(record: Record, attempt: Attempt) -> Path:
     return attempt.root / host / "checkpoints"
 
 
-def metric_definitions(record: Record, context: Context) -> list[Mapping[str, str]]:
-    """The request's definitions, and those that a built-in algorithm brings along."""
-    algorithm = record.doc["AlgorithmSpecification"]
-    runtime = context.ports.images.resolve(algorithm["TrainingImage"])
-    own = [{"Name": name, "Regex": pattern} for name, pattern in runtime.metrics.items()]
-    asked = algorithm.get("MetricDefinitions", [])
-    names = {definition["Name"] for definition in asked}
-    return [*asked, *(definition for definition in own if definition["Name"] not in names)]
-
-
 def _host(
     record: Record, context: Context, attempt: Attempt, name: str, runtime: Runtime, built: Environment
 ) -> Host:

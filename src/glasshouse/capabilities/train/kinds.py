@@ -9,6 +9,7 @@ from glasshouse.kernel import errors, kinds
 from glasshouse.kernel.context import Context
 from glasshouse.kernel.jobs import instances, metrics, requests
 from glasshouse.kernel.kinds import IN_USE, MISSING_JOB, Doc, Kind, Machine
+from glasshouse.kernel.ports import Runtime
 from glasshouse.kernel.records import Condition, Record
 from glasshouse.kernel.unsupported import Unsupported, refuse
 
@@ -62,6 +63,7 @@ def _fill(doc: Doc, context: Context) -> Doc:
     requests.check_role(doc["RoleArn"], context)
     requests.check_channels(doc.get("InputDataConfig", []))
     return {
+        "AlgorithmSpecification": {**algorithm, "MetricDefinitions": _metrics(algorithm, runtime)},
         "HyperParameters": doc.get("HyperParameters", {}),
         "InputDataConfig": doc.get("InputDataConfig", []),
         "OutputDataConfig": _output(doc["OutputDataConfig"]),
@@ -80,6 +82,17 @@ def _fill(doc: Doc, context: Context) -> Doc:
             }
         ],
     }
+
+
+def _metrics(algorithm: Doc, runtime: Runtime) -> list[Mapping[str, str]]:
+    """The request's definitions, and those that a built-in algorithm brings along.
+
+    SDK v2 analytics.TrainingJobAnalytics reads AlgorithmSpecification.MetricDefinitions without asking.
+    """
+    own = [{"Name": name, "Regex": pattern} for name, pattern in runtime.metrics.items()]
+    asked = algorithm.get("MetricDefinitions", [])
+    names = {definition["Name"] for definition in asked}
+    return [*asked, *(definition for definition in own if definition["Name"] not in names)]
 
 
 def _output(given: Doc) -> Doc:

@@ -38,7 +38,7 @@ def entered(record: Record, status: str, now: float, *, final: bool = False) -> 
 
 def metrics_of(record: Record, context: Context, attempt: Attempt, offset: int) -> Followed | None:
     """New metric values in the log after `offset`; None when there are none."""
-    definitions = contract.metric_definitions(record, context)
+    definitions = record.doc["AlgorithmSpecification"]["MetricDefinitions"]
     if not definitions:
         return None
     scan = metrics.scan(contract.log_of(record, context, attempt, host_names(1)[0]), definitions, offset)
