@@ -33,8 +33,11 @@ class Ended:
 class Container:
     """`base` plays /opt/ml."""
 
-    def __init__(self, base: Path, *, algorithm: str = "", **environment: str) -> None:
+    def __init__(
+        self, base: Path, *, algorithm: str = "", python: str = sys.executable, **environment: str
+    ) -> None:
         self.base = base
+        self.python = python
         for folder in ("input/config", "input/data", "model", "output"):
             (base / folder).mkdir(parents=True, exist_ok=True)
         quiet = {"PYTHONPYCACHEPREFIX": str(_BYTECODE), "SAGEMAKER_BASE_DIR": str(base)}
@@ -79,7 +82,7 @@ class Container:
 
     def start(self, command: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "glasskit.container", command],
+            [self.python, "-m", "glasskit.container", command],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

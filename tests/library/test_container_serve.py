@@ -322,7 +322,7 @@ def test_code_of_the_model_is_found_without_being_named(tmp_path: Path) -> None:
         assert client.invoke("x", "text/plain").body == b"found"
 
 
-def test_code_may_come_from_an_archive_with_requirements(tmp_path: Path) -> None:
+def test_code_may_come_from_an_archive(tmp_path: Path) -> None:
     archive = containers.archive(
         tmp_path / "sourcedir.tar.gz",
         {
@@ -330,7 +330,6 @@ def test_code_may_come_from_an_archive_with_requirements(tmp_path: Path) -> None
             + MODEL
             + "def transform_fn(m, b, c, a):\n    return helper.NAME\n",
             "lib/helper.py": "NAME = 'helped'",
-            "requirements.txt": "",
         },
     )
     made = made_with(tmp_path / "ml", "", SAGEMAKER_SUBMIT_DIRECTORY=str(archive))

@@ -21,6 +21,8 @@ import botocore.awsrequest
 import botocore.credentials
 import pytest
 
+from glasshouse.engines import images
+from glasshouse.kernel import settings
 from glasskit.container import failures, hyperparameters, objects, sources
 from tests.library import containers
 
@@ -289,22 +291,50 @@ def wheel(folder: Path, name: str, version: str, code: str) -> Path:
     return path
 
 
-def test_requirements_are_installed_for_the_job_alone(made: containers.Container) -> None:
+@pytest.fixture
+def in_environment(tmp_path: Path) -> containers.Container:
+    """A container that runs in the environment that jobs get; the tests' own has no pip."""
+    catalogue = images.LockedImages(settings.Settings.read().environments_folder, report=print)
+    runtime = catalogue.resolve("sagemaker-scikit-learn:1.2-1-cpu-py3")
+    path = f"{catalogue.environment(runtime).path}:{os.environ['PATH']}"
+    made = containers.Container(tmp_path / "ml", python=path.partition(":")[0] + "/python", PATH=path)
+    made.hyperparameters({"sagemaker_program": "train.py"})
     (made.base / "code").mkdir()
-    wheel(made.base / "code", "tinypackage", "1.5", "VERSION = 'one and a half'")
-    made.write("code/requirements.txt", "--no-index\n--find-links .\ntinypackage==1.5\n")
-    made.write("code/train.py", "import tinypackage; print('GOT', tinypackage.VERSION, tinypackage.__file__)")
-    made.hyperparameters({"sagemaker_program": "train.py"})
-    ended = made.train()
+    return made
+
+
+def test_requirements_are_installed_for_the_job_alone(in_environment: containers.Container) -> None:
+    base = in_environment.base
+    wheel(base / "code", "tinypackage", "1.5", "VERSION = 'one and a half'")
+    in_environment.write("code/requirements.txt", "--no-index\n--find-links .\ntinypackage==1.5\n")
+    show = "import tinypackage; print('GOT', tinypackage.VERSION, tinypackage.__file__)"
+    in_environment.write("code/train.py", show)
+    ended = in_environment.train()
     assert ended.status == 0, ended.output
-    assert f"GOT one and a half {made.base}/packages/tinypackage.py" in ended.output
+    assert f"GOT one and a half {base}/packages/lib/" in ended.output
 
 
-def test_a_requirement_that_cannot_be_had_fails_the_job_by_name(made: containers.Container) -> None:
-    made.write("code/requirements.txt", "--no-index\nno-such-package==1.0\n")
-    made.write("code/train.py", "print('never')")
-    made.hyperparameters({"sagemaker_program": "train.py"})
-    ended = made.train()
+def test_what_the_image_has_is_not_installed_again_and_another_version_goes_before_it(
+    in_environment: containers.Container,
+) -> None:
+    wheel(in_environment.base / "code", "joblib", "0.1", "__version__ = '0.1'")
+    in_environment.write(
+        "code/requirements.txt", "--no-index\n--find-links .\npandas\nnumpy>=2\njoblib==0.1\n"
+    )
+    show = "import joblib, numpy; print('GOT', joblib.__version__, numpy.__file__)"
+    in_environment.write("code/train.py", show)
+    ended = in_environment.train()
+    assert ended.status == 0, ended.output
+    assert "Requirement already satisfied: pandas" in ended.output
+    got = next(line for line in ended.output.splitlines() if line.startswith("GOT"))
+    assert got.split()[1] == "0.1"
+    assert str(in_environment.base) not in got
+
+
+def test_a_requirement_that_cannot_be_had_fails_the_job_by_name(in_environment: containers.Container) -> None:
+    in_environment.write("code/requirements.txt", "--no-index\nno-such-package==1.0\n")
+    in_environment.write("code/train.py", "print('never')")
+    ended = in_environment.train()
     assert ended.status != 0
     assert ended.failure.startswith("InstallRequirementsError:")
     assert "no-such-package" in ended.failure
@@ -437,4 +467,5 @@ def test_a_long_traceback_loses_its_beginning() -> None:
 
 def test_the_search_path_keeps_what_was_there_and_repeats_nothing() -> None:
     found = sources.search_path(Path("/c"), Path("/p"), {"PYTHONPATH": "/p:/mine"})
-    assert found == "/c:/p:/mine"
+    library = f"/p/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+    assert found == f"/c:{library}:/p:/mine"

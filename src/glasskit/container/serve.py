@@ -63,6 +63,7 @@ def _user_handler(where: layout.Layout, program: str, accept: str, algorithm: st
         raise failures.CodeNotFound(f"The program {program} is not in the code at {code}")
     search = sources.search_path(code, where.packages, os.environ)
     os.environ["PYTHONPATH"] = search
+    os.environ["PATH"] = os.pathsep.join([str(where.packages / "bin"), os.environ.get("PATH", os.defpath)])
     sources.install_requirements(code, where.packages, os.environ)
     sys.path[:0] = [part for part in search.split(os.pathsep) if part not in sys.path]
     module = importlib.import_module(program.removesuffix(".py").replace("/", "."))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from glasskit.container import failures, processes
 
+_QUIET = ("--no-input", "--no-cache-dir", "--no-warn-script-location", "--disable-pip-version-check")
 _ENTRY_POINT = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._+-]*(/[A-Za-z0-9._+-]+)*")
 
 
@@ -84,31 +85,33 @@ def _extract(archive: Path, folder: Path, source: str) -> None:
 
 
 def install_requirements(code: Path, packages: Path, environment: Mapping[str, str]) -> None:
-    """Installs requirements.txt of the code into `packages`, printing the installer's output as it comes.
+    """Installs what requirements.txt of the code asks for and the image does not have, under `packages`.
 
-    Raises failures.InstallRequirementsError with the installer's last lines.
+    pip, and not uv: pip takes what the image has as installed, and lays another version beside it without touching
+    it, because the image's packages lie outside the environment that it runs in. Its output is printed as it comes.
+    Raises failures.InstallRequirementsError with pip's last lines.
     """
     if not (code / "requirements.txt").is_file():
         return
     sys.stdout.write("Installing dependencies from requirements.txt\n")
-    command = ["uv", "pip", "install", "--target", str(packages), "--python", sys.executable]
+    sys.stdout.flush()
+    command = ["python", "-m", "pip", "install", "--prefix", str(packages), *_QUIET]
     command += ["--requirement", "requirements.txt"]
-    if "UV_CACHE_DIR" not in environment:
-        command.append("--no-cache")
-    finished = processes.run([_uv(), *command[1:]], folder=code, environment=environment)
+    finished = processes.run([sys.executable, *command[1:]], folder=code, environment=environment)
     if finished.status:
         raise failures.InstallRequirementsError(
             command=" ".join(command), status=finished.status, tail=finished.tail
         )
 
 
-def _uv() -> str:
-    beside = Path(sys.executable).with_name("uv")
-    return str(beside) if beside.exists() else "uv"
+def library_of(packages: Path) -> Path:
+    """The folder under a prefix that Python imports from."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return packages / "lib" / version / "site-packages"
 
 
 def search_path(code: Path, packages: Path, environment: Mapping[str, str]) -> str:
     """PYTHONPATH with the code first, then the job's own packages, then what was there."""
     before = [part for part in environment.get("PYTHONPATH", "").split(os.pathsep) if part]
-    ours = [str(code), str(packages)]
+    ours = [str(code), str(library_of(packages))]
     return os.pathsep.join(ours + [part for part in before if part not in ours])

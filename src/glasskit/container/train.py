@@ -97,6 +97,7 @@ def _environment(facts: training_environment.TrainingEnvironment, control: dict[
     where = facts.where
     environment = {**os.environ, **facts.variables()}
     environment["PYTHONPATH"] = sources.search_path(where.code, where.packages, os.environ)
+    environment["PATH"] = os.pathsep.join([str(where.packages / "bin"), os.environ.get("PATH", os.defpath)])
     environment["PYTHONUNBUFFERED"] = "1"
     environment["CURRENT_HOST"] = str(facts.resources.get("current_host", ""))
     environment.setdefault("SAGEMAKER_JOB_NAME", facts.job_name)

@@ -26,12 +26,16 @@ import glasskit
 from glasshouse.engines.images import runtimes, trees
 from glasshouse.kernel import errors, ports
 
-_FORMAT = "1"
+_FORMAT = "2"
 """Changes when a layer is built in another way."""
 
 _MARKER = "glasshouse-environment.json"
 _LOCKS = Path(__file__).with_name("locks")
 _LAST_LINES = 15
+_PIP = """#!/bin/sh
+exec "$(dirname "$0")/python" -m pip "$@"
+"""
+"""pip of the upper layer. To it the lower layer lies outside its environment, so it never tries to remove from it."""
 
 Report = Callable[[str], None]
 
@@ -132,6 +136,9 @@ def _stack(ours: Path, base: Path, partial: Path) -> None:
     (partial / "bin").mkdir()
     for name in ("python", "python3", version):
         (partial / "bin" / name).symlink_to(interpreter())
+    for name in ("pip", "pip3"):
+        (partial / "bin" / name).write_text(_PIP, encoding="utf-8")
+        (partial / "bin" / name).chmod(0o755)
     config = f"home = {interpreter().parent}\ninclude-system-site-packages = false\n"
     (partial / "pyvenv.cfg").write_text(f"{config}version = {platform.python_version()}\n", encoding="utf-8")
     (partial / packages / "lower_layer.pth").write_text(f"{base / packages}\n", encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,8 +21,8 @@ _ENV = {
     "LANG": "C.UTF-8",
     "PYTHONUNBUFFERED": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
-    "PYTHONPATH": PACKAGES,
-    "PIP_TARGET": PACKAGES,
+    "PYTHONPATH": f"{PACKAGES}/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages",
+    "PIP_PREFIX": PACKAGES,
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
 }
 
