@@ -272,7 +272,7 @@ class SqlCatalog:
     def _insert_once(self, table: sa.Table, values: dict[str, Any]) -> bool:
         """Inserts unless the primary key is there; says whether it did."""
         statement = _dialect_insert(self._connection, table).values(**values).on_conflict_do_nothing()
-        return self._connection.execute(statement).rowcount == 1
+        return self._connection.execute(statement.returning(*table.primary_key)).first() is not None
 
     def _bucket(self, statement: sa.Select[Any]) -> Bucket | None:
         row = self._connection.execute(statement).first()
