@@ -71,18 +71,7 @@ def _images(settings: Settings, report: Callable[[str], None]) -> ports.Images:
 
 
 def _credit() -> cli.Demo:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    from glasshouse.solutions.credit import clients, decisions, demo, stages, statlog, waiting
-
-    failures = (
-        BotoCoreError,
-        ClientError,
-        stages.NotApproved,
-        waiting.StageFailed,
-        statlog.BadRow,
-        decisions.NotAdditive,
-    )
+    from glasshouse.solutions.credit import clients, demo
 
     def connected(wish: cli.Wish) -> clients.Clients:
         return clients.connect(
@@ -94,17 +83,10 @@ def _credit() -> cli.Demo:
         )
 
     def run(wish: cli.Wish) -> None:
-        options = demo.Options(source=wish.source, report=wish.folder / "report.html")
-        try:
-            demo.run(connected(wish), options)
-        except failures as error:
-            raise RuntimeError(str(error)) from error
+        demo.run(connected(wish), demo.Options(source=wish.source, report=wish.folder / "report.html"))
 
     def clean(wish: cli.Wish) -> None:
-        try:
-            demo.clean(connected(wish))
-        except failures as error:
-            raise RuntimeError(str(error)) from error
+        demo.clean(connected(wish))
 
     return cli.Demo(run=run, clean=clean)
 

@@ -61,7 +61,7 @@ def _server(settings: Settings) -> Iterator[running.Server]:
     command = [
         sys.executable,
         "-m",
-        "glasshouse.app",
+        "glasshouse",
         "up",
         "--data",
         str(settings.data),
