@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from glasshouse.kernel import model, registry
 from tests.house import repository
 
 LONGEST_LINES = 500
 LONGEST_FUNCTION = 60
 WIDE_CATCH = re.compile(r"except (Base)?Exception\b")
 CATCHES_WIDE = re.compile(
-    r"src/glasshouse/(doors/|kernel/work\.py|kernel/registry\.py)|src/glasskit/container/"
+    r"src/glasshouse/(doors/|kernel/work\.py|kernel/upkeep\.py|kernel/registry\.py)|src/glasskit/container/"
 )
 UNSAFE_LOADERS = re.compile(r"^\s*(?:import|from) (pickle|joblib|cloudpickle|dill|shelve|marshal)\b", re.M)
 LOADS_PICKLES = re.compile(r"src/glasskit/(container|algorithms)/")
@@ -141,3 +142,28 @@ def test_every_test_file_lies_in_a_known_area() -> None:
     tests = [path for path in repository.sources("tests") if path.name.startswith("test_")]
     found = {path.relative_to(repository.ROOT / "tests").parts[0] for path in tests}
     assert found <= areas
+
+
+@pytest.mark.parametrize("name", _capabilities())
+def test_the_page_of_a_capability_names_every_operation(name: str) -> None:
+    package = importlib.import_module(f"glasshouse.capabilities.{name}")
+    services = model.Services()
+    own = registry.offers(services, [package.CAPABILITY]).keys() - registry.offers(services, []).keys()
+    page = _text(Path(package.__file__ or "").with_name("README.md"))
+    assert [operation for _, operation in sorted(own) if f"`{operation}`" not in page] == []
+
+
+@pytest.mark.parametrize("name", _capabilities())
+def test_the_diagram_of_a_capability_draws_its_machines(name: str) -> None:
+    package = importlib.import_module(f"glasshouse.capabilities.{name}")
+    page = _text(Path(package.__file__ or "").with_name("README.md"))
+    drawn = {(one, other) for one, other in re.findall(r"^ *(\w+) --> (\w+)$", page, re.MULTILINE)}
+    real = {
+        (status, target)
+        for kind in package.CAPABILITY.kinds
+        if kind.states
+        for status, targets in kind.states.moves.items()
+        for target in targets
+    }
+    assert sorted(drawn - real) == []
+    assert drawn or not real
