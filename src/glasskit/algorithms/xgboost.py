@@ -124,7 +124,7 @@ def _fit(
             watched[0][0],
             num_boost_round=rounds - start,
             evals=watched,
-            custom_metric=_own_metrics(own) if own else None,
+            custom_metric=_own_metrics(own, read.values.get("objective", "")) if own else None,
             early_stopping_rounds=read.integer("early_stopping_rounds"),
             maximize=_maximise(read),
             callbacks=callbacks,
@@ -150,12 +150,17 @@ def _maximise(read: hyperparameters.Read) -> bool | None:
     return (own or wanted)[-1].partition("@")[0] in xgboost_hyperparameters.MAXIMISED
 
 
-def _own_metrics(names: list[str]) -> Callable[[npt.NDArray[Any], xgb.DMatrix], list[tuple[str, float]]]:
+def _own_metrics(
+    names: list[str], objective: str
+) -> Callable[[npt.NDArray[Any], xgb.DMatrix], list[tuple[str, float]]]:
     """XGBoost's custom_metric for metrics of ours; it gets probabilities, classes or values."""
 
     def evaluate(predicted: npt.NDArray[Any], matrix: xgb.DMatrix) -> list[tuple[str, float]]:
         label = matrix.get_label()
-        classes = predicted.argmax(axis=1) if predicted.ndim == 2 else np.rint(predicted)
+        if predicted.ndim == 2:
+            classes = predicted.argmax(axis=1)
+        else:
+            classes = predicted > 0 if objective == "binary:logitraw" else np.rint(predicted)
         found = [metrics.find(name) for name in names]
         return [
             (metric.name, metric.of(label, classes if metric.kind == "label" else predicted))
