@@ -19,8 +19,10 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.S3Server]
 
 
 @pytest.fixture(scope="session")
-def client(s3_server: s3.S3Server) -> Any:
-    return s3_server.client()
+def client(s3_server: s3.S3Server) -> Iterator[Any]:
+    made = s3_server.client()
+    yield made
+    made.close()
 
 
 @pytest.fixture
