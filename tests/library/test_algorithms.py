@@ -324,7 +324,7 @@ def test_a_wrong_hyperparameter_is_named(change: dict[str, str], complaint: str)
 def test_a_wrong_hyperparameter_is_named_in_the_failure(tmp_path: Path) -> None:
     ended = container(tmp_path, "xgboost", {**DECK, "colour": "red"}, rows(20)).train()
     assert ended.status == 1
-    assert ended.failure == "Algorithm Error: Customer Error: Extraneous hyperparameter found: colour"
+    assert ended.failure == "Customer Error: Extraneous hyperparameter found: colour"
 
 
 def test_a_label_out_of_range_is_the_customers_error(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def train(where: layout.Layout, name: str, raw: Mapping[str, object]) -> int:
         job = job_of(where, raw, stop)
         _find(name).train(job)
     except (hyperparameters.Invalid, contract.Refused, faults.DataFault) as exc:
-        raise failures.AlgorithmFailure(f"Algorithm Error: Customer Error: {exc}") from exc
+        raise failures.AlgorithmFailure(f"Customer Error: {exc}") from exc
     return 0
 
 
