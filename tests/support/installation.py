@@ -128,13 +128,24 @@ class Installation:
         )
         return session.client(service, endpoint_url=self.endpoint, config=config)
 
+    def end_what_outlives_it(self) -> None:
+        """Ends the keepers of jobs and model servers, which go on without the server by design."""
+        for place in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                words = (place / "cmdline").read_bytes().split(b"\0")
+                if any(word.startswith(f"{self.data}/".encode()) for word in words):
+                    os.kill(int(place.name), signal.SIGTERM)
+
 
 @contextlib.contextmanager
 def installed(data: Path, *, extra: Mapping[str, str] | None = None) -> Iterator[Installation]:
-    """A running server that ends with the block."""
+    """A running server that ends with the block, and everything that it started."""
     one = Installation(data, extra=extra)
     one.start()
     try:
         yield one
     finally:
-        one.stop()
+        try:
+            one.stop()
+        finally:
+            one.end_what_outlives_it()

@@ -36,15 +36,15 @@ class Explainer:
         bases = self._bases
         return float(bases[0]) if self._is_single else bases
 
-    def predict_margin(self, X: rows.Rows) -> Matrix:  # noqa: N803 - the name every library uses
+    def predict_margin(self, X: rows.Rows) -> Matrix:
         """Margins of shape (n,), or (n, K) for K outputs."""
         return self._shaped(evaluate.margins(self._forest, self._matrix(X)))
 
-    def predict(self, X: rows.Rows) -> Matrix:  # noqa: N803
+    def predict(self, X: rows.Rows) -> Matrix:
         """What the model predicts: probabilities for classifiers, values after the link otherwise."""
         return self.ensemble.link.apply(self.predict_margin(X))
 
-    def shap_values(self, X: rows.Rows) -> explanations.Explanation:  # noqa: N803
+    def shap_values(self, X: rows.Rows) -> explanations.Explanation:
         """The SHAP values of every row, checked for additivity."""
         matrix = self._matrix(X)
         values = self._shap(matrix)
@@ -58,7 +58,7 @@ class Explainer:
             link_scale=self.ensemble.link.scale,
         )
 
-    def interaction_values(self, X: rows.Rows) -> explanations.Interactions:  # noqa: N803
+    def interaction_values(self, X: rows.Rows) -> explanations.Interactions:
         """The SHAP interaction values of every row: (n, F, F), symmetric, rows sum to the SHAP values."""
         matrix = self._matrix(X)
         n_features, n_outputs = self.ensemble.n_features, self.ensemble.n_outputs
