@@ -18,6 +18,7 @@ from glasshouse.kernel import errors, ids, signatures
 from glasshouse.kernel.access import Access
 from glasshouse.kernel.audit import Audit
 from glasshouse.kernel.objects import Intake, Objects, Stored, faults
+from glasshouse.kernel.signatures import claims
 
 log = logging.getLogger(__name__)
 
@@ -74,9 +75,9 @@ class FilesDoor:
             await exchange.answer(_refusal(errors.Internal(request_id), head, request_id))
 
     async def _serve(self, head: signatures.Head, reader: Body, exchange: Exchange) -> None:
-        verified = await self._run(lambda: self._verifier.verify(head, family="s3"))
-        if verified.service != "s3":
+        if claims.signing_name(head) not in ("", "s3"):
             raise faults.AccessDenied
+        verified = await self._run(lambda: self._verifier.verify(head, family="s3"))
         request = _request(head, verified, self._hosts, exchange.request_id)
         name, outcome = "Unknown", "InternalError"
         try:
