@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from glasshouse.engines.store import expressions
+from glasshouse.engines.store import pages
 from glasshouse.engines.store.catalog import SqlCatalog
 from glasshouse.engines.store.tables import AUDIT, EDGE, EVENT, RESOURCE, TAG, WORKER
 from glasshouse.kernel.ids import Arn
@@ -52,22 +52,7 @@ class SqlReading:
         return _record(row) if row else None
 
     def page(self, query: Query) -> list[Record]:
-        dialect = self.connection.dialect.name
-        sort = expressions.column(dialect, query.sort, in_doc=query.sort_in_doc)
-        name = RESOURCE.c.name
-        statement = sa.select(RESOURCE).where(
-            RESOURCE.c.account == query.account,
-            RESOURCE.c.region == query.region,
-            RESOURCE.c.kind == query.kind,
-            *(expressions.holds(dialect, c) for c in query.where),
-        )
-        if query.after is not None:
-            seen = sa.tuple_(*(sa.literal(v) for v in query.after))
-            here = sa.tuple_(sort, name)
-            statement = statement.where(here < seen if query.descending else here > seen)
-        order = [c.desc() if query.descending else c.asc() for c in (sort, name)]
-        rows = self.connection.execute(statement.order_by(*order).limit(query.limit))
-        return [_record(row) for row in rows]
+        return [_record(row) for row in pages.rows(self.connection, query)]
 
     def count(self, account: str, region: str, kind: str) -> int:
         statement = sa.select(sa.func.count()).where(
