@@ -66,6 +66,7 @@ def _user_handler(where: layout.Layout, program: str, accept: str, algorithm: st
     os.environ["PATH"] = os.pathsep.join([str(where.packages / "bin"), os.environ.get("PATH", os.defpath)])
     sources.install_requirements(code, where.packages, os.environ)
     sys.path[:0] = [part for part in search.split(os.pathsep) if part not in sys.path]
+    importlib.invalidate_caches()  # Python looked for the packages before they were installed
     module = importlib.import_module(program.removesuffix(".py").replace("/", "."))
     try:
         return handlers.UserHandler(
