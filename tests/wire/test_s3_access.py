@@ -93,7 +93,7 @@ def test_every_call_is_audited_refusals_too(s3_server: s3.S3Server, client: Any,
         ("CreateBucket", bucket, "ok"),
         ("PutObject", f"{bucket}/k", "ok"),
         ("GetObject", f"{bucket}/gone", "NoSuchKey"),
-        ("Unknown", bucket, "NotImplemented"),
+        ("GetBucketPolicy", bucket, "NotImplemented"),
     ]
     assert {entry.service for entry in entries} == {"s3"}
     assert all(entry.request_id and entry.principal.startswith("arn:aws:sts::") for entry in entries)

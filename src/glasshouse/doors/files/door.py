@@ -87,6 +87,7 @@ class FilesDoor:
             answer = await exchange.wait(work, self._patience_s if name in _SLOW else None)
             outcome = "ok"
         except errors.WireError as problem:
+            name = problem.operation if isinstance(problem, operations.NotOffered) else name
             outcome = answers.code(problem)
             answer = _refusal(problem, head, exchange.request_id)
         finally:

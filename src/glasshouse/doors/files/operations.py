@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from glasshouse.doors.files import unoffered
 from glasshouse.kernel.objects import faults
 
 Level = Literal["service", "bucket", "object"]
@@ -181,17 +182,24 @@ OPERATIONS: Final = (
         "GET object uploadId",
         "ListParts",
         "ListMultipartUploadParts",
-        params="max-parts part-number-marker encoding-type",
+        params="max-parts part-number-marker",
     ),
 )
 
-_SELECTING: Final = frozenset().union(*(op.selector for op in OPERATIONS)) | _words(
-    "abac accelerate acl analytics annotation cors encryption intelligent-tiering inventory legal-hold lifecycle "
-    "logging metadataAnnotationTable metadataConfiguration metadataInventoryTable metadataJournalTable "
-    "metadataTable metrics notification object-lock ownershipControls policy policyStatus publicAccessBlock "
-    "renameObject replication requestPayment restore retention select select-type session torrent website"
+_SELECTING: Final = frozenset().union(
+    *(operation.selector for operation in OPERATIONS), *(selector for _, _, selector in unoffered.NAMES)
 )
 """Parameters that single out an operation of S3, offered or not."""
+
+
+class NotOffered(faults.NotImplementedHere):
+    """`operation` is S3's name for what was asked for."""
+
+    sentence = "The operation {} is not offered by this server."
+
+    def __init__(self, operation: str) -> None:
+        super().__init__(operation)
+        self.operation = operation
 
 
 class MethodNotAllowed(faults.Fault):
@@ -201,7 +209,7 @@ class MethodNotAllowed(faults.Fault):
 
 
 def find(method: str, level: Level, params: Mapping[str, str], headers: Mapping[str, str]) -> Operation:
-    """The operation that is asked for. Raises NotImplementedHere or MethodNotAllowed."""
+    """The operation that is asked for. Raises NotOffered or MethodNotAllowed."""
     selector = _SELECTING.intersection(params)
     if method in ("GET", "HEAD") and selector == {"partNumber"}:
         selector = frozenset()
@@ -211,7 +219,8 @@ def find(method: str, level: Level, params: Mapping[str, str], headers: Mapping[
         if where == (method, level, selector) and operation.is_copy == (is_copy and method == "PUT"):
             return operation
     if selector:
-        raise faults.NotImplementedHere(f"{method} of {', '.join(sorted(selector))} on this resource")
+        described = f"{method} with {' and '.join(sorted(selector))}"
+        raise NotOffered(unoffered.NAMES.get((method, level, selector), described))
     raise MethodNotAllowed
 
 
