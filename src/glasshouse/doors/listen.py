@@ -110,6 +110,7 @@ def write_record(settings: Settings, listener: Listener, *, proxy: str = "") -> 
         "account": settings.account,
         "pid": os.getpid(),
         "proxy": proxy,
+        "certificate": str(Path(settings.tls_certificate).resolve()) if settings.tls_certificate else "",
     }
     path = settings.data / RECORD
     draft = path.with_suffix(f".{ids.token(4)}")

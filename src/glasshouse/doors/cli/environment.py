@@ -24,6 +24,7 @@ SageMaker:
 
 def variables(data: Path, server: running.Server, keys: Keys) -> dict[str, str]:
     """What every AWS client reads. Writes the SDKs' configuration file into the data folder."""
+    trust = {"AWS_CA_BUNDLE": server.certificate} if server.certificate else {}
     config = data / "sagemaker-sdk.yaml"
     config.write_text(SDK_CONFIG.format(region=server.region, account=server.account))
     return {
@@ -34,6 +35,7 @@ def variables(data: Path, server: running.Server, keys: Keys) -> dict[str, str]:
         "AWS_DEFAULT_REGION": server.region,
         "AWS_REGION": server.region,
         "SAGEMAKER_USER_CONFIG_OVERRIDE": str(config),
+        **trust,
     }
 
 
@@ -42,6 +44,10 @@ def proxy_variables(data: Path, server: running.Server) -> dict[str, str]:
     bundle = data / "ca" / "ca.pem"
     if not server.proxy or not bundle.exists():
         raise failures.Failed("The running server answers no CONNECT; start it again with this version.")
+    if server.certificate:
+        both = data / "ca" / "trusted.pem"
+        both.write_text(bundle.read_text() + Path(server.certificate).read_text())
+        bundle = both
     return {
         "HTTPS_PROXY": server.proxy,
         "AWS_CA_BUNDLE": str(bundle),

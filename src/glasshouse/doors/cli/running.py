@@ -23,13 +23,17 @@ FILE = "server.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """A server as it describes itself. `proxy` is where it answers CONNECT, or empty."""
+    """A server as it describes itself.
+
+    proxy: where it answers CONNECT. certificate: the chain it shows when it speaks TLS. Both may be empty.
+    """
 
     endpoint: str
     region: str
     account: str
     pid: int
     proxy: str = ""
+    certificate: str = ""
 
     def answers(self) -> bool:
         """Whether something listens there."""
@@ -51,6 +55,7 @@ def find(data: Path) -> Server | None:
             account=told["account"],
             pid=int(told["pid"]),
             proxy=told.get("proxy", ""),
+            certificate=told.get("certificate", ""),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -98,7 +103,9 @@ def client(service: str, *, server: Server, keys: Keys) -> Any:
         proxies={},
         s3={"addressing_style": "path"},
     )
-    return session.client(service, endpoint_url=server.endpoint, config=options)
+    return session.client(
+        service, endpoint_url=server.endpoint, config=options, verify=server.certificate or None
+    )
 
 
 def keys_of(settings: Settings, load: Any) -> Keys:
