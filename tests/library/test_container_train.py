@@ -439,6 +439,26 @@ def test_code_is_fetched_with_a_signature_that_botocore_makes_too(
     assert "FETCHED" in ended.output
 
 
+def test_code_is_waited_for_while_the_server_starts_anew(
+    made: containers.Container, endpoint: str, tmp_path: Path
+) -> None:
+    Bucket.content = containers.archive(tmp_path / "a.tar.gz", {"train.py": "print('FETCHED')"}).read_bytes()
+    Bucket.failures_left = 5
+    with_keys(made, endpoint)
+    made.hyperparameters(
+        {"sagemaker_program": "train.py", "sagemaker_submit_directory": "s3://b/code.tar.gz"}
+    )
+    assert made.train().status == 0
+
+
+def test_code_behind_a_name_that_nobody_has_is_not_waited_for(made: containers.Container) -> None:
+    with_keys(made, "http://nowhere.invalid")
+    made.hyperparameters(
+        {"sagemaker_program": "train.py", "sagemaker_submit_directory": "s3://b/code.tar.gz"}
+    )
+    assert "s3://b/code.tar.gz cannot be fetched" in made.train().failure
+
+
 def test_code_that_is_not_in_the_bucket_is_named(made: containers.Container, endpoint: str) -> None:
     with_keys(made, endpoint)
     made.hyperparameters({"sagemaker_program": "t.py", "sagemaker_submit_directory": "s3://b/missing.tar.gz"})

@@ -6,10 +6,12 @@ Signs as AWS Signature Version 4, path style, with the keys and the endpoint in 
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import hashlib
 import hmac
 import http.client
 import os
+import socket
 import time
 import urllib.parse
 from collections.abc import Mapping
@@ -21,7 +23,10 @@ from glasskit.container import failures
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "S3_ENDPOINT_URL", "AWS_ENDPOINT_URL")
 _NO_BODY = hashlib.sha256(b"").hexdigest()
 _CHUNK_BYTES = 1024 * 1024
-_TRIES = 4
+_PATIENCE_S = 120.0
+"""How long a server that does not answer is asked again: it may be starting anew."""
+_LONGEST_PAUSE_S = 2.0
+_NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,17 +60,26 @@ def download(uri: str, path: Path) -> None:
         session_token=os.environ.get("AWS_SESSION_TOKEN", ""),
         region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
     )
-    reason = ""
-    for attempt in range(_TRIES):
+    give_up_at, pause_s = time.monotonic() + _PATIENCE_S, 0.1
+    while True:
         try:
             return _download_once(endpoint, uri, path, keys)
         except (OSError, http.client.HTTPException, _TryAgain) as exc:
-            reason = str(exc) or type(exc).__name__
-        if attempt + 1 < _TRIES:
-            time.sleep(0.2 * 2**attempt)
-    raise failures.CodeNotFound(
-        f"{uri} cannot be fetched: {reason}. With network isolation the code must come through a channel."
-    )
+            if _is_hopeless(exc) or time.monotonic() > give_up_at:
+                reason = str(exc) or type(exc).__name__
+                raise failures.CodeNotFound(
+                    f"{uri} cannot be fetched: {reason}. "
+                    "With network isolation the code must come through a channel."
+                ) from exc
+        time.sleep(pause_s)
+        pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s)
+
+
+def _is_hopeless(error: Exception) -> bool:
+    """Whether there is no way to the server, as opposed to no server on the way."""
+    if isinstance(error, (socket.gaierror, ValueError)):  # no such name, or a certificate that is not trusted
+        return True
+    return isinstance(error, OSError) and error.errno in _NO_WAY
 
 
 def _download_once(endpoint: str, uri: str, path: Path, keys: Keys) -> None:
