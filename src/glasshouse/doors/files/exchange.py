@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import Executor
-from typing import Any
+from typing import Any, TypeVar
 
 from glasshouse.doors.files import answers, xml
 from glasshouse.doors.files.answers import Answer
@@ -14,6 +14,7 @@ from glasshouse.doors.files.body import Body, ClientGone
 from glasshouse.kernel import signatures
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Outcome = TypeVar("Outcome")
 
 MOST_DRAINED_BYTES = 8 << 20
 """A refused request's body is read so far, that its client comes to read the answer."""
@@ -32,7 +33,7 @@ class Exchange:
         self._is_begun = False
         self._is_dripping = False
 
-    async def wait(self, work: asyncio.Future[Answer], patience_s: float | None) -> Answer:
+    async def wait(self, work: asyncio.Future[Outcome], patience_s: float | None) -> Outcome:
         """What the work answers. When it takes longer than the patience, the answer begins with white space."""
         if patience_s is None or self._head.method == "HEAD":
             return await work
@@ -59,7 +60,7 @@ class Exchange:
         if not await self._drained():
             headers["connection"] = "close"
         await self._begin(answer.status, headers)
-        if is_head or answer.content is None or threads is None:
+        if is_head or answer.content is None or threads is None or not size_bytes:
             await self._send_body(b"" if is_head else answer.body)
         else:
             await self._stream(answer.content, size_bytes, threads)
@@ -85,17 +86,18 @@ class Exchange:
         loop = asyncio.get_running_loop()
         gone = asyncio.ensure_future(self._reader.gone())
         reading = loop.run_in_executor(threads, next, content, b"")
-        n_sent = 0
+        rest = size_bytes
         try:
-            while piece := await reading:
-                reading = loop.run_in_executor(threads, next, content, b"")
-                await self._send_body(piece, more=True)
-                n_sent += len(piece)
-                if gone.done():
+            while rest:
+                piece = await reading
+                rest -= len(piece)
+                if not piece or rest < 0:
+                    raise RuntimeError(f"stored content is not {size_bytes} bytes long")
+                if rest:
+                    reading = loop.run_in_executor(threads, next, content, b"")
+                await self._send_body(piece, more=rest > 0)
+                if gone.done() and rest:
                     raise ClientGone
-            if n_sent != size_bytes:
-                raise RuntimeError(f"stored content has {n_sent} bytes where {size_bytes} were to be sent")
-            await self._send_body(b"")
         finally:
             gone.cancel()
             await asyncio.wait({reading})

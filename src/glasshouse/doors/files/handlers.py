@@ -14,7 +14,8 @@ from glasshouse.doors.files.listings import Listings
 from glasshouse.doors.files.multipart import Multipart
 from glasshouse.doors.files.reading import Reading
 from glasshouse.doors.files.requests import Request
-from glasshouse.doors.files.writing import Permit, Writing
+from glasshouse.doors.files.writing import Writing
+from glasshouse.kernel.access import Access
 from glasshouse.kernel.objects import Objects, Stored
 
 _WORD = re.compile("(?<=[a-z0-9])(?=[A-Z])")
@@ -33,9 +34,9 @@ class Handler:
     before: Callable[[Request], str]
 
 
-def all_of(objects: Objects, region: str, permit: Permit) -> Mapping[str, Handler]:
+def all_of(objects: Objects, region: str, access: Access) -> Mapping[str, Handler]:
     """A handler for every operation. Raises LookupError when one has none, or two."""
-    writing = Writing(objects, permit)
+    writing = Writing(objects, access)
     groups = (
         Buckets(objects, region),
         Listings(objects),

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from glasshouse.doors.files.body import Body, MalformedTrailer, Unframed
+from glasshouse.doors.files.body import MalformedTrailer, Unframed
 from glasshouse.doors.files.requests import Request
 from glasshouse.kernel import signatures
 from glasshouse.kernel.objects import Expected, Intake, Stored, checksums, faults
@@ -88,24 +86,35 @@ def plan(request: Request, *, algorithm: str = "", is_summed: bool = True) -> Pl
     )
 
 
-async def take_in(plan: Plan, intake: Intake, reader: Body, threads: Executor) -> Callable[[], Stored]:
-    """Feeds the body to the intake; what is returned then finishes it, and blocks."""
-    if not plan.is_framed:
-        await reader.pump(intake.send, threads)
-        return lambda: intake.finish(plan.expected)
-    frames = Unframed(intake, plan.verifier, has_trailer=plan.has_trailer)
-    await reader.pump(frames.feed, threads)
-    return lambda: _finish(plan, intake, frames)
+class Taking:
+    """A body on its way into an intake, as the plan says."""
 
+    def __init__(self, plan: Plan, intake: Intake) -> None:
+        self._plan = plan
+        self._intake = intake
+        self._frames = (
+            Unframed(intake, plan.verifier, has_trailer=plan.has_trailer) if plan.is_framed else None
+        )
 
-def _finish(plan: Plan, intake: Intake, frames: Unframed) -> Stored:
-    trailers = frames.finish()
-    unknown = set(trailers) - {plan.trailer}
-    if unknown or (plan.trailer and plan.trailer not in trailers):
-        raise MalformedTrailer
-    if not plan.trailer:
-        return intake.finish(plan.expected)
-    return intake.finish(dataclasses.replace(plan.expected, checksum=trailers[plan.trailer]))
+    def feed(self, piece: bytes) -> None:
+        """Raises a fault as soon as something is wrong."""
+        if self._frames is not None:
+            self._frames.feed(piece)
+        else:
+            self._intake.send(piece)
+
+    def finish(self) -> Stored:
+        """Makes the content durable. Raises a fault when it is not what was promised."""
+        if self._frames is None:
+            return self._intake.finish(self._plan.expected)
+        trailers, wanted = self._frames.finish(), self._plan.trailer
+        if set(trailers) != ({wanted} if wanted else set()):
+            raise MalformedTrailer
+        checksum = trailers.get(wanted, self._plan.expected.checksum)
+        return self._intake.finish(dataclasses.replace(self._plan.expected, checksum=checksum))
+
+    def abandon(self) -> None:
+        self._intake.abort()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from glasshouse.doors.files import operations
 from glasshouse.kernel import signatures
 from glasshouse.kernel.identity import Caller
 from glasshouse.kernel.objects import Attributes, Conditions, Place, faults, places
@@ -53,6 +54,7 @@ class Request:
     """One verified request. Parameters are decoded; headers have lower-case names, and repeated ones are joined."""
 
     method: str
+    path: str
     bucket: str
     key: str
     params: Mapping[str, str]
@@ -60,6 +62,33 @@ class Request:
     caller: Caller
     payload: signatures.Payload
     request_id: str
+
+    @classmethod
+    def of(cls, head: Head, verified: signatures.Verified, hosts: Sequence[str], request_id: str) -> Request:
+        """Raises a fault for what cannot be an address or a parameter."""
+        bucket, key = address(head, hosts)
+        params, carried = parameters(head)
+        return cls(
+            method=head.method,
+            path=head.path,
+            bucket=bucket,
+            key=key,
+            params=params,
+            headers=carried | joined_headers(head),
+            caller=verified.caller,
+            payload=verified.payload,
+            request_id=request_id,
+        )
+
+    @property
+    def level(self) -> operations.Level:
+        return "object" if self.key else "bucket" if self.bucket else "service"
+
+    @property
+    def may_be_slow(self) -> bool:
+        """Whether content may be read and written before the answer, so that clients know a late error."""
+        completes = self.method == "POST" and "uploadId" in self.params
+        return completes or (self.method == "PUT" and "x-amz-copy-source" in self.headers)
 
     @property
     def place(self) -> Place:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from glasshouse.doors.files import answers, requests, xml
 from glasshouse.doors.files.answers import Answer
 from glasshouse.doors.files.buckets import tags_in
 from glasshouse.doors.files.requests import Request
 from glasshouse.kernel import errors
+from glasshouse.kernel.access import Access
 from glasshouse.kernel.objects import Attributes, Conditions, Deletion, Objects, Place, Stored, faults
 
 MOST_DELETED = 1000
-
-Permit = Callable[[Request, str, str], None]
-"""permit(request, action, arn): raises errors.AccessDenied."""
 
 
 class Writing:
     """Handlers, one for each operation of that name."""
 
-    def __init__(self, objects: Objects, permit: Permit) -> None:
+    def __init__(self, objects: Objects, access: Access) -> None:
         self._objects = objects
-        self._permit = permit
+        self._access = access
 
     def before_put_object(self, request: Request) -> str:
         """Refuses before the content is sent what would be refused after it; no checksum algorithm is wanted."""
@@ -65,7 +61,7 @@ class Writing:
 
     def delete_object(self, request: Request) -> Answer:
         if request.place.version_id:
-            self._permit(request, "s3:DeleteObjectVersion", request.arn)
+            self._access.check(request.caller, "s3:DeleteObjectVersion", request.arn)
         deletion = self._objects.delete(request.place, check=Conditions(match=request.header("if-match")))
         headers = answers.version_headers(deletion.version_id)
         if deletion.is_delete_marker:
@@ -111,13 +107,13 @@ class Writing:
         expected = request.header("x-amz-source-expected-bucket-owner")
         if expected not in ("", request.caller.account):
             raise faults.AccessDenied
-        self._permit(request, "s3:GetObject", f"arn:aws:s3:::{source.bucket}/{source.key}")
+        self._access.check(request.caller, "s3:GetObject", f"arn:aws:s3:::{source.bucket}/{source.key}")
         return source
 
     def _refusal(self, request: Request, place: Place) -> errors.WireError | None:
         action = "s3:DeleteObjectVersion" if place.version_id else "s3:DeleteObject"
         try:
-            self._permit(request, action, f"arn:aws:s3:::{place.bucket}/{place.key}")
+            self._access.check(request.caller, action, f"arn:aws:s3:::{place.bucket}/{place.key}")
         except errors.AccessDenied as problem:
             return problem
         return None
