@@ -18,6 +18,7 @@ from glasshouse.doors.cli import commands, failures
 from glasshouse.kernel import registry
 from glasshouse.kernel.model import Services
 from glasshouse.kernel.settings import PREFIX, Settings
+from glasskit import algorithms, metrics
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 NOTE = "<!-- Written by `make reference`; edit the code instead. -->"
@@ -150,12 +151,44 @@ def images() -> Iterator[str]:
         yield f"| `{name}` | {', '.join(sorted(runtime.purposes))} | {runtime.environment} |"
 
 
+def built_in_algorithms() -> Iterator[str]:
+    """The hyperparameters of every built-in algorithm, and the metrics that its log is read for."""
+    yield "# Built-in algorithms"
+    yield ""
+    yield "Hyperparameters are texts, as SageMaker sends them. An unknown name or a value out of range is refused, with"
+    yield "everything that is wrong in one message. What the installed library has removed is accepted and left out."
+    for name in algorithms.names():
+        schema = algorithms.schema(name)
+        yield from ("", f"## {name}", "", "| hyperparameter | default | |", "|---|---|---|")
+        for one in schema.parameters:
+            default = f"`{one.default}`" if one.default is not None else ""
+            remark = "required" if one.required else f"left out: {one.removed}" if one.removed else ""
+            yield f"| `{one.name}` | {default} | {remark} |"
+        if schema.aliases:
+            spelt = ", ".join(f"`{other}` ({known})" for other, known in sorted(schema.aliases.items()))
+            yield from ("", f"Other spellings: {spelt}.")
+        yield from ("", "Metrics that are read off its log:", "")
+        yield from (f"- `{metric}`" for metric in sorted(algorithms.metric_patterns(name)))
+
+
+def quality_metrics() -> Iterator[str]:
+    """The quality metrics of glasskit.metrics."""
+    yield "# Quality metrics"
+    yield ""
+    yield '`glasskit.metrics.find("auc").of(label, score)` computes one.'
+    yield from ("", "| name | |", "|---|---|")
+    for name in metrics.names():
+        yield f"| `{name}` | {(metrics.find(name).of.__doc__ or '').splitlines()[0]} |"
+
+
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "operations.md": operations,
     "states.md": states,
     "settings.md": settings,
     "command-line.md": command_line,
     "images.md": images,
+    "algorithms.md": built_in_algorithms,
+    "metrics.md": quality_metrics,
 }
 
 if __name__ == "__main__":
