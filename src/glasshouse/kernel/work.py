@@ -32,6 +32,8 @@ LEAST_NEW = 64
 MAX_FAILURES = 5
 """Failures in a row."""
 FAILURES = "_failures"
+LAST_FAILURE = "_last_failure"
+"""Members that count the failures in a row and keep the reason of the last one, for the step to see."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,7 +327,7 @@ class WorkLoop:
             log.exception("work.step_failed", extra={"kind": record.key.kind, "resource": record.key.name})
             return self._again(record, f"{type(error).__name__}: {error}", after_s=0.5)
         if isinstance(outcome, Wait) and FAILURES in record.doc:
-            return Move(patch={FAILURES: None}, after_s=max(outcome.after_s, 0.001))
+            return Move(patch={FAILURES: None, LAST_FAILURE: None}, after_s=max(outcome.after_s, 0.001))
         return outcome
 
     def _written(self, record: Record, move: Move) -> Move:
@@ -348,16 +350,18 @@ class WorkLoop:
         failures = int(record.doc.get(FAILURES, 0)) + 1
         if failures >= MAX_FAILURES:
             return self._failed(record, reason)
-        return Move(patch={FAILURES: failures}, after_s=after_s * 2 ** (failures - 1))
+        return Move(
+            patch={FAILURES: failures, LAST_FAILURE: reason[:1024]}, after_s=after_s * 2 ** (failures - 1)
+        )
 
     def _failed(self, record: Record, reason: str) -> Move:
         machine = self._kinds[record.key.kind].states
         if machine is None or machine.failed not in machine.moves.get(record.status, frozenset()):
             log.error("work.cannot_fail", extra={"resource": record.key.name, "status": record.status})
-            return Move(patch={FAILURES: None}, after_s=60.0)
+            return Move(patch={FAILURES: None, LAST_FAILURE: None}, after_s=60.0)
         return Move(
             to=machine.failed,
-            patch={machine.reason_member: reason[:1024], FAILURES: None},
+            patch={machine.reason_member: reason[:1024], FAILURES: None, LAST_FAILURE: None},
             reason=reason,
             after_s=None,
         )
@@ -367,7 +371,7 @@ class WorkLoop:
         kind = self._kinds[record.key.kind]
         patch = dict(move.patch)
         if FAILURES in record.doc and FAILURES not in patch:
-            patch[FAILURES] = None
+            patch |= {FAILURES: None, LAST_FAILURE: None}
         with self._store.write() as tx:
             if move.remove:
                 tx.replace(record, expect_rev=record.rev)

@@ -34,6 +34,7 @@ def _make_ready(record: Record, context: Context) -> None:
 
 def _lay_out(record: Record, context: Context, attempt: Attempt) -> None:
     """The model, the host's share of the input files, and the driver's orders."""
+    outputs.check_place(context, record.doc["TransformOutput"]["S3OutputPath"])
     hosts = _hosts(record)
     source = record.doc["TransformInput"]["DataSource"]["S3DataSource"]
     for index, host in enumerate(hosts):
@@ -147,11 +148,7 @@ def _finish(record: Record, context: Context, attempt: Attempt, exited: Exited) 
         reason = _reason(record, context, attempt, exited)
         return Ending(to="Failed", patch={**patch, "FailureReason": reason}, reason=reason)
     place = outputs.place_of(context, record.doc["TransformOutput"]["S3OutputPath"])
-    named = tuple(
-        one
-        for host in _hosts(record)
-        for one in outputs.files(context, attempt, host, ("transform", "output"), place)
-    )
+    named = outputs.files(context, attempt, _hosts(record), ("transform", "output"), place)
     if exited.code == 0:
         return Ending(to="Completed", patch=patch, files=named)
     reason = _failed_records(record, attempt)

@@ -11,7 +11,7 @@ from typing import Any
 
 from glasshouse.kernel import objects
 from glasshouse.kernel.context import Context
-from glasshouse.kernel.jobs import environment, folders, instances
+from glasshouse.kernel.jobs import environment, folders, instances, outputs
 from glasshouse.kernel.jobs.folders import Attempt
 from glasshouse.kernel.ports import Environment, Host, Job, Mount, Network, Runtime
 from glasshouse.kernel.records import Record
@@ -33,6 +33,8 @@ SHOWN_IN_CONFIG = (
 def lay_out(record: Record, context: Context, attempt: Attempt) -> None:
     """Configuration, inputs and empty output folders for every host."""
     hosts = hosts_of(record)
+    for one in record.doc["ProcessingOutputConfig"]["Outputs"]:
+        outputs.check_place(context, one["S3Output"]["S3Uri"])
     for index, host in enumerate(hosts):
         root = attempt.opt_ml(host)
         for name in ("config", "output", "processing"):

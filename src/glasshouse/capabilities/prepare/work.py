@@ -62,11 +62,14 @@ def _finish(record: Record, context: Context, attempt: Attempt, exited: Exited) 
 
 
 def _stored(record: Record, context: Context, attempt: Attempt) -> Iterator[outputs.Named]:
-    """The outputs that are uploaded at the end. With several hosts a later one's file of the same name wins."""
-    for host, one in _outputs(record):
-        if one.get("S3UploadMode") != "Continuous":
-            place = outputs.place_of(context, one["S3Uri"])
-            yield from outputs.files(context, attempt, host, contract.below_opt_ml(one["LocalPath"]), place)
+    """The outputs that are uploaded at the end."""
+    hosts = contract.hosts_of(record)
+    for one in record.doc["ProcessingOutputConfig"]["Outputs"]:
+        output = one["S3Output"]
+        if output.get("S3UploadMode") != "Continuous":
+            place = outputs.place_of(context, output["S3Uri"])
+            folder = contract.below_opt_ml(output["LocalPath"])
+            yield from outputs.files(context, attempt, hosts, folder, place)
 
 
 def _stopped(_record: Record, context: Context) -> Ending:

@@ -5,6 +5,7 @@ Source: SageMaker developer guide, "How SageMaker runs your training image".
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 from glasshouse.kernel import objects
 from glasshouse.kernel.context import Context
-from glasshouse.kernel.jobs import environment, folders, instances
+from glasshouse.kernel.jobs import environment, folders, instances, outputs
 from glasshouse.kernel.jobs.folders import Attempt
 from glasshouse.kernel.ports import Environment, Host, Job, Mount, Network, Runtime
 from glasshouse.kernel.records import Record
@@ -20,21 +21,26 @@ from glasshouse.kernel.records import Record
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 OPT_ML = "/opt/ml"
 GROUP = "homogeneousCluster"
+GRACE_S = 120.0
+"""How long after SIGTERM a job may go on, to save its model. Source: StopTrainingJob, API reference."""
 
 
 def lay_out(record: Record, context: Context, attempt: Attempt) -> None:
     """Configuration, inputs and checkpoints for every host."""
     hosts = hosts_of(record)
+    outputs.check_place(context, record.doc["OutputDataConfig"]["S3OutputPath"])
     for index, host in enumerate(hosts):
         root = attempt.opt_ml(host)
-        for name in ("input/config", "input/data", "model", "output/data", "code", "checkpoints"):
+        for name in ("input/config", "input/data", "model", "output/data", "code"):
             (root / name).mkdir(parents=True)
         config = root / "input" / "config"
         _write(config / "hyperparameters.json", record.doc["HyperParameters"])
         _write(config / "inputdataconfig.json", _channels(record))
         _write(config / "resourceconfig.json", _resources(record, host, hosts))
+        if "CheckpointConfig" in record.doc:
+            _write(config / "checkpointconfig.json", {"LocalPath": checkpoint_path(record)})
+            _fetch_checkpoints(record, context, checkpoint_folder(record, attempt, host))
         _fetch_channels(record, context, root, index, len(hosts))
-    _fetch_checkpoints(record, context, attempt)
 
 
 def job_of(record: Record, context: Context, attempt: Attempt) -> Job:
@@ -48,7 +54,9 @@ def job_of(record: Record, context: Context, attempt: Attempt) -> Job:
         hosts=tuple(_host(record, context, attempt, name, runtime, built) for name in hosts_of(record)),
         run_dir=attempt.run,
         network=network_of(record),
-        limits=instances.limits_of(record.doc["ResourceConfig"]["InstanceType"], time_s=limit_s),
+        limits=dataclasses.replace(
+            instances.limits_of(record.doc["ResourceConfig"]["InstanceType"], time_s=limit_s), grace_s=GRACE_S
+        ),
     )
 
 
@@ -68,12 +76,17 @@ def log_of(record: Record, context: Context, attempt: Attempt, host: str) -> Pat
     return context.logs.path_of(LOG_GROUP, f"{record.key.name}/{host}-{epoch}")
 
 
-def checkpoint_folder(record: Record, attempt: Attempt) -> Path:
-    """Where the first host writes its checkpoints: LocalPath, by default /opt/ml/checkpoints."""
-    host = hosts_of(record)[0]
-    local = record.doc.get("CheckpointConfig", {}).get("LocalPath", f"{OPT_ML}/checkpoints")
-    if local.startswith(f"{OPT_ML}/"):
-        return attempt.inside(host, *Path(local).relative_to(OPT_ML).parts)
+def checkpoint_path(record: Record) -> str:
+    """Where the job sees its checkpoints: LocalPath, by default /opt/ml/checkpoints."""
+    path: str = record.doc["CheckpointConfig"].get("LocalPath", f"{OPT_ML}/checkpoints")
+    return path.rstrip("/")
+
+
+def checkpoint_folder(record: Record, attempt: Attempt, host: str) -> Path:
+    """Where a host's checkpoints lie on this machine."""
+    local = Path(checkpoint_path(record))
+    if local.is_relative_to(OPT_ML):
+        return attempt.inside(host, *local.relative_to(OPT_ML).parts)
     return attempt.root / host / "checkpoints"
 
 
@@ -113,11 +126,9 @@ def _host(
 
 def _mounts(record: Record, attempt: Attempt, host: str) -> tuple[Mount, ...]:
     mounts = [Mount(source=attempt.opt_ml(host), target=OPT_ML, writable=True)]
-    local = record.doc.get("CheckpointConfig", {}).get("LocalPath", "")
-    if local and not local.startswith(f"{OPT_ML}/"):
-        folder = attempt.root / host / "checkpoints"
-        folder.mkdir(parents=True, exist_ok=True)
-        mounts.append(Mount(source=folder, target=local, writable=True))
+    if "CheckpointConfig" in record.doc and not Path(checkpoint_path(record)).is_relative_to(OPT_ML):
+        folder = checkpoint_folder(record, attempt, host)
+        mounts.append(Mount(source=folder, target=checkpoint_path(record), writable=True))
     return tuple(mounts)
 
 
@@ -162,17 +173,16 @@ def _fetch_channels(record: Record, context: Context, root: Path, index: int, co
         service.fetch(found, folder)
 
 
-def _fetch_checkpoints(record: Record, context: Context, attempt: Attempt) -> None:
+def _fetch_checkpoints(record: Record, context: Context, folder: Path) -> None:
     """What an earlier attempt, or an earlier job with the same checkpoint address, had saved."""
-    config = record.doc.get("CheckpointConfig")
-    if config is None:
-        return
-    folder = checkpoint_folder(record, attempt)
     folder.mkdir(parents=True, exist_ok=True)
     service = context.ports.objects
-    place = objects.Place.of_uri(record.key.account, config["S3Uri"])
-    if next(iter(service.every(place)), None) is not None:
-        service.fetch(service.select(place, kind="S3Prefix", shard=(0, 1)), folder)
+    uri = record.doc["CheckpointConfig"]["S3Uri"]
+    outputs.check_place(context, uri)
+    place = objects.Place.of_uri(record.key.account, uri)
+    below = dataclasses.replace(place, key=f"{place.key.rstrip('/')}/" if place.key else "")
+    if next(iter(service.every(below)), None) is not None:
+        service.fetch(service.select(below, kind="S3Prefix", shard=(0, 1)), folder)
 
 
 def _source(channel: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from glasshouse.kernel import errors, kinds
@@ -14,6 +15,11 @@ from glasshouse.kernel.records import Condition, Record
 from glasshouse.kernel.unsupported import Unsupported, refuse
 
 DAY_S = 86400
+TAKEN = (
+    *(f"/opt/ml/{name}" for name in ("input", "model", "output", "code", "packages")),
+    *("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/proc", "/dev", "/sys", "/run", "/root", "/home"),
+)
+"""Where checkpoints may not be: the folders of the container contract and those of the system."""
 
 REFUSED = (
     Unsupported(path="AlgorithmSpecification.AlgorithmName"),
@@ -62,6 +68,7 @@ def _fill(doc: Doc, context: Context) -> Doc:
     metrics.check(algorithm.get("MetricDefinitions", []))
     requests.check_role(doc["RoleArn"], context)
     requests.check_channels(doc.get("InputDataConfig", []))
+    _check_checkpoints(doc.get("CheckpointConfig", {}))
     return {
         "AlgorithmSpecification": {**algorithm, "MetricDefinitions": _metrics(algorithm, runtime)},
         "HyperParameters": doc.get("HyperParameters", {}),
@@ -95,6 +102,22 @@ def _metrics(algorithm: Doc, runtime: Runtime) -> list[Mapping[str, str]]:
     return [*asked, *(definition for definition in own if definition["Name"] not in names)]
 
 
+def _check_checkpoints(config: Doc) -> None:
+    """LocalPath is a folder of the job's own: not one of the system's, nor one that means something else."""
+    if not config:
+        return
+    requests.check_uri(config["S3Uri"], at="CheckpointConfig.S3Uri")
+    local = config.get("LocalPath", "/opt/ml/checkpoints").rstrip("/")
+    path = PurePosixPath(local)
+    plain = str(path) == local and path.is_absolute() and ".." not in path.parts
+    taken = any(path.is_relative_to(place) or PurePosixPath(place).is_relative_to(path) for place in TAKEN)
+    if not plain or taken:
+        raise errors.Validation(
+            f"CheckpointConfig.LocalPath {local!r} must be a folder of its own such as /opt/ml/checkpoints; "
+            f"these are not: {', '.join(TAKEN)}."
+        )
+
+
 def _output(given: Doc) -> Doc:
     requests.check_uri(given["S3OutputPath"], at="OutputDataConfig.S3OutputPath")
     return {"KmsKeyId": "", "CompressionType": "GZIP", **given}
@@ -114,7 +137,13 @@ def _uses(doc: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 def _view(record: Record, _context: Context) -> Doc:
     """What clients read without asking whether it is there."""
-    return {"ModelArtifacts": record.doc.get("ModelArtifacts", {"S3ModelArtifacts": ""})}
+    shown = {
+        "ModelArtifacts": record.doc.get("ModelArtifacts", {"S3ModelArtifacts": ""}),
+        "FinalMetricDataList": record.doc.get("FinalMetricDataList", []),
+    }
+    if record.status == MACHINE.failed:
+        shown["SecondaryStatus"] = record.status  # also when its last move could not be written as planned
+    return shown
 
 
 def _may_delete(record: Record, _context: Context) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from glasshouse.capabilities.train import contract
@@ -36,15 +38,28 @@ def entered(record: Record, status: str, now: float, *, final: bool = False) -> 
     return {"SecondaryStatus": status, "SecondaryStatusTransitions": [*past, latest]}
 
 
-def metrics_of(record: Record, context: Context, attempt: Attempt, offset: int) -> Followed | None:
-    """New metric values in the log after `offset`; None when there are none."""
+def metrics_of(record: Record, context: Context, attempt: Attempt, *, final: bool) -> Followed | None:
+    """New metric values in the log; None when there are none. With `final` the whole log is read once more."""
     definitions = record.doc["AlgorithmSpecification"]["MetricDefinitions"]
     if not definitions:
         return None
+    mark = attempt.root / "metrics.json"
+    offset = 0 if final else _offset(mark)
     scan = metrics.scan(contract.log_of(record, context, attempt, host_names(1)[0]), definitions, offset)
-    if not scan.latest:
-        return None
+    mark.write_text(json.dumps(scan.offset))
     known = {m["MetricName"]: m for m in record.doc.get("FinalMetricDataList", [])}
-    for name, (value, at) in scan.latest.items():
-        known[name] = {"MetricName": name, "Value": value, "Timestamp": at}
-    return Followed(patch={"FinalMetricDataList": list(known.values())}, memory={"offset": scan.offset})
+    found = {
+        name: {"MetricName": name, "Value": value, "Timestamp": at}
+        for name, (value, at) in scan.latest.items()
+    }
+    if all(known.get(name) == one for name, one in found.items()):
+        return None
+    return Followed(patch={"FinalMetricDataList": list({**known, **found}.values())})
+
+
+def _offset(mark: Path) -> int:
+    """Where the last look ended. What a look found and could not write down, the final one finds again."""
+    try:
+        return int(json.loads(mark.read_text()))
+    except (FileNotFoundError, ValueError):
+        return 0

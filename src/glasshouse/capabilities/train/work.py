@@ -7,7 +7,7 @@ from typing import Any
 from glasshouse.capabilities.train import contract, progress
 from glasshouse.kernel import objects
 from glasshouse.kernel.context import Context
-from glasshouse.kernel.jobs import archives, checkpoints, failures, instances, outputs, phases
+from glasshouse.kernel.jobs import checkpoints, failures, instances, outputs, phases
 from glasshouse.kernel.jobs.folders import Attempt
 from glasshouse.kernel.jobs.phases import Ending, Followed, Patch
 from glasshouse.kernel.ports import Exited
@@ -37,11 +37,11 @@ def _entered(record: Record, context: Context, phase: str) -> Patch:
 
 
 def _follow(
-    record: Record, context: Context, attempt: Attempt, memory: Patch, final: bool
+    record: Record, context: Context, attempt: Attempt, _memory: Patch, final: bool
 ) -> Followed | None:
     """Copies checkpoints as they appear and reads metrics off the log."""
     _copy_checkpoints(record, context, attempt, final=final)
-    return progress.metrics_of(record, context, attempt, int(memory.get("offset", 0)))
+    return progress.metrics_of(record, context, attempt, final=final)
 
 
 def _finish(record: Record, context: Context, attempt: Attempt, exited: Exited) -> Ending:
@@ -109,16 +109,16 @@ def _stored(
     record: Record, context: Context, attempt: Attempt, place: objects.Place
 ) -> tuple[str, tuple[outputs.Named, ...]]:
     """The model's address and all outputs, stored without a name yet."""
-    host = contract.hosts_of(record)[0]
+    hosts = contract.hosts_of(record)
     if record.doc["OutputDataConfig"]["CompressionType"] == "NONE":
-        model = outputs.files(context, attempt, host, ("model",), place.within("model"))
-        data = outputs.files(context, attempt, host, ("output", "data"), place.within("data"))
+        model = outputs.files(context, attempt, hosts, ("model",), place.within("model"))
+        data = outputs.files(context, attempt, hosts, ("output", "data"), place.within("data"))
         return f"{place.uri}/model/", (*model, *data)
     target = place.within("model.tar.gz")
-    named = [outputs.archive(context, attempt, host, ("model",), target)]
-    if not archives.is_empty(attempt.inside(host, "output", "data")):
+    named = [outputs.archive(context, attempt, hosts, ("model",), target)]
+    if not outputs.is_empty(attempt, hosts, ("output", "data")):
         more = place.within("output.tar.gz")
-        named.append(outputs.archive(context, attempt, host, ("output", "data"), more))
+        named.append(outputs.archive(context, attempt, hosts, ("output", "data"), more))
     return target.uri, tuple(named)
 
 
@@ -126,14 +126,15 @@ def _copy_checkpoints(record: Record, context: Context, attempt: Attempt, *, fin
     config = record.doc.get("CheckpointConfig")
     if config is None:
         return
-    checkpoints.copy_new(
-        context.ports.objects,
-        context.ports.store,
-        folder=contract.checkpoint_folder(record, attempt),
-        place=objects.Place.of_uri(record.key.account, config["S3Uri"]),
-        memory=attempt.root / "checkpoints.json",
-        final=final,
-    )
+    for host in contract.hosts_of(record):
+        checkpoints.copy_new(
+            context.ports.objects,
+            context.ports.store,
+            folder=contract.checkpoint_folder(record, attempt, host),
+            place=objects.Place.of_uri(record.key.account, config["S3Uri"]),
+            memory=attempt.root / f"checkpoints-{host}.json",
+            final=final,
+        )
 
 
 step = phases.step_of(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections import deque
 from pathlib import Path
 
 from glasshouse.kernel.ports import Exited, Limits
 
 LONGEST = 1024
 TAIL = 200
+TAIL_BYTES = 1024 * 1024
 _ERROR = re.compile(r"(error|exception|traceback|fatal|failed|killed|not found|no such)", re.IGNORECASE)
 
 
@@ -48,9 +49,10 @@ def _last_error(log: Path) -> str:
 def _tail(log: Path) -> list[str]:
     if not log.is_file():
         return []
-    last: deque[str] = deque(maxlen=TAIL)
     with log.open("rb") as file:
-        last.extend(line.decode(errors="replace") for line in file)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - TAIL_BYTES))
+        last = file.read().splitlines()[-TAIL:]
     found = []
     for line in last:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,9 +46,6 @@ class Attempt:
         shutil.rmtree(self.root, ignore_errors=True)
         self.root.mkdir(parents=True)
 
-    def removed(self) -> None:
-        shutil.rmtree(self.root, ignore_errors=True)
-
 
 def attempt_of(settings: Settings, record: Record, number: int) -> Attempt:
     """The folder of attempt `number`. Names may return after a deletion, so the creation time is part of it."""
@@ -55,6 +53,15 @@ def attempt_of(settings: Settings, record: Record, number: int) -> Attempt:
     name = f"{int(record.created_at * 1000)}-{number}"
     root = settings.data / "jobs" / key.account / key.region / key.kind / key.name / name
     return Attempt(root=root, number=number)
+
+
+def attempts_removed(settings: Settings, record: Record, last: int) -> None:
+    """Removes what attempts 1 to `last` left on disk, and the job's own folder when nothing else is in it."""
+    for number in range(1, last + 1):
+        attempt = attempt_of(settings, record, number)
+        shutil.rmtree(attempt.root, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        attempt_of(settings, record, last).root.parent.rmdir()
 
 
 def host_names(count: int) -> tuple[str, ...]:

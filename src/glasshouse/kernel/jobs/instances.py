@@ -25,4 +25,6 @@ def limits_of(instance_type: str, *, time_s: float | None) -> Limits:
         )
     cpus = _SIZES.get(found["size"]) or 4 * int(found["size"].removesuffix("xlarge"))
     per_cpu = GIB_PER_CPU.get(found["family"]) or GIB_PER_CPU.get(found["family"][0], 4.0)
+    if found["size"] == "medium":
+        per_cpu /= 2  # ml.t3.medium has two processors and 4 GiB
     return Limits(cpus=float(cpus), memory_bytes=int(cpus * per_cpu * GIB), time_s=time_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ def check(definitions: Iterable[Mapping[str, str]]) -> None:
 
 
 def scan(log: Path, definitions: Iterable[Mapping[str, str]], offset: int) -> Scan:
-    """The latest value and time of each metric in the complete lines after `offset`."""
+    """The latest finite value and time of each metric in the complete lines after `offset`."""
     compiled = [(d["Name"], regex.compile(d["Regex"])) for d in definitions]
     latest: dict[str, tuple[float, float]] = {}
     if not compiled or not log.is_file():
@@ -65,7 +66,7 @@ def _read(line: bytes, compiled: list[tuple[str, Any]], latest: dict[str, tuple[
     for name, pattern in compiled:
         try:
             found = pattern.search(text, timeout=MATCH_TIMEOUT_S)
-            if found:
-                latest[name] = (float(found[1]), at)
+            if found and math.isfinite(value := float(found[1])):
+                latest[name] = (value, at)
         except (ValueError, TypeError, TimeoutError):
             continue

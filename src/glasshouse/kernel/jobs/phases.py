@@ -3,6 +3,7 @@
     prepare   a fresh attempt folder: configuration and inputs
     run       the hosts run; the plan follows them
     publish   the outputs appear in the transaction that ends the job, or not at all
+    abandon   the job cannot go on for a reason of ours: its hosts are ended first, then it fails
 
 The row says which phase, which attempt and, once it runs, the executor's handle. A job the machine has forgotten is
 tried again with files of its own; since publication and the last status are one transaction, one attempt is ever
@@ -18,11 +19,11 @@ from typing import Any
 
 from glasshouse.kernel import errors
 from glasshouse.kernel.context import Context
-from glasshouse.kernel.jobs.folders import Attempt, attempt_of
+from glasshouse.kernel.jobs.folders import Attempt, attempt_of, attempts_removed
 from glasshouse.kernel.objects import Place, Stored
-from glasshouse.kernel.ports import Exited, Handle, Job, Lost
+from glasshouse.kernel.ports import Exited, Handle, Job, Lost, Running
 from glasshouse.kernel.records import Record, Transaction
-from glasshouse.kernel.work import Move, Outcome, Step, Wait
+from glasshouse.kernel.work import FAILURES, LAST_FAILURE, MAX_FAILURES, Move, Outcome, Step, Wait
 
 WORK = "_work"
 LOOK_S = 0.1
@@ -85,6 +86,11 @@ class _Run:
         return attempt_of(self.context.ports.settings, self.record, self.work["attempt"])
 
     @property
+    def may_run(self) -> bool:
+        """Whether hosts may have been started: the row says so, or the executor has left its mark."""
+        return "handle" in self.work or self.attempt.run.exists()
+
+    @property
     def is_stopping(self) -> bool:
         return self.record.status == "Stopping"
 
@@ -95,14 +101,39 @@ def step_of(plan: Plan) -> Step:
     def step(record: Record, context: Context) -> Outcome:
         work = record.doc.get(WORK, {"phase": "ready", "attempt": 1})
         run = _Run(plan=plan, record=record, context=context, work=work)
+        if record.doc.get(FAILURES, 0) >= MAX_FAILURES - 1 and work["phase"] != "abandon":
+            return _abandon(run, f"InternalError: {record.doc.get(LAST_FAILURE, 'the job could not go on')}")
         try:
             return _PHASES[work["phase"]](run)
         except errors.Fatal as error:
-            if "handle" in work:
-                context.ports.executor.stop(Handle(work["handle"]), grace_s=0)
-            return _end(run, plan.failed(record, context, error.reason))
+            return _abandon(run, error.reason)
+        except errors.WireError as error:
+            return _abandon(run, f"ClientError: {error.message}")
 
     return step
+
+
+def _abandon(run: _Run, reason: str) -> Outcome:
+    """Fails the job, at once when none of its hosts can be running."""
+    if run.work["phase"] == "run" and run.may_run:
+        return Move(patch={WORK: {**run.work, "phase": "abandon", "reason": reason}})
+    return _end(run, run.plan.failed(run.record, run.context, reason))
+
+
+def _abandoned(run: _Run) -> Outcome:
+    executor = run.context.ports.executor
+    handle = _handle(run)
+    if isinstance(executor.look(handle), Running):
+        executor.stop(handle, grace_s=0)
+        return Wait(after_s=LOOK_S)
+    return _end(run, run.plan.failed(run.record, run.context, run.work["reason"]))
+
+
+def _handle(run: _Run) -> Handle:
+    """The handle in the row, or the one that was lost when the row could not be written after the start."""
+    if "handle" in run.work:
+        return Handle(run.work["handle"])
+    return run.context.ports.executor.submit(run.plan.job_of(run.record, run.context, run.attempt))
 
 
 def _ready(run: _Run) -> Outcome:
@@ -123,10 +154,9 @@ def _prepare(run: _Run) -> Outcome:
 def _running(run: _Run) -> Outcome:
     executor = run.context.ports.executor
     if "handle" not in run.work:
-        if run.is_stopping:
+        if run.is_stopping and not run.may_run:
             return _end(run, run.plan.stopped(run.record, run.context))
-        handle = executor.submit(run.plan.job_of(run.record, run.context, run.attempt))
-        return Move(patch={WORK: {**run.work, "handle": handle}}, after_s=LOOK_S)
+        return Move(patch={WORK: {**run.work, "handle": _handle(run)}}, after_s=LOOK_S)
     found = executor.look(Handle(run.work["handle"]))
     if isinstance(found, Lost):
         return _lost(run)
@@ -177,8 +207,9 @@ def _enter(
 
 
 def _end(run: _Run, ending: Ending) -> Outcome:
-    """The last move. The attempt's folder goes once the outcome is written."""
+    """The last move. The folders of all attempts go once the outcome is written."""
     service = run.context.ports.objects
+    settings = run.context.ports.settings
 
     def publish(tx: Transaction) -> None:
         for place, stored in ending.files:
@@ -190,7 +221,7 @@ def _end(run: _Run, ending: Ending) -> Outcome:
         reason=ending.reason,
         after_s=None,
         publish=publish,
-        done=run.attempt.removed,
+        done=lambda: attempts_removed(settings, run.record, run.work["attempt"]),
     )
 
 
@@ -199,4 +230,5 @@ _PHASES: Mapping[str, Callable[[_Run], Outcome]] = {
     "prepare": _prepare,
     "run": _running,
     "publish": _publish,
+    "abandon": _abandoned,
 }
