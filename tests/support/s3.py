@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
-import uvicorn
 from botocore.config import Config
 
 from glasshouse.doors.files import FilesDoor
@@ -25,25 +20,24 @@ from glasshouse.kernel.audit import Audit
 from glasshouse.kernel.clock import SystemClock
 from glasshouse.kernel.objects import Objects
 from glasshouse.kernel.records import Store
-from tests.support import identities
+from tests.support import identities, servers
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
-START_WITHIN_S = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Server:
     """A running door. `objects` is the same object store from the inside."""
 
-    port: int
+    url: str
     objects: Objects
     store: Store
     folder: Path
 
     @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
 
     def client(self, *, url: str = "", **config: Any) -> Any:
         """A boto3 client. Retries are off, so that what is answered is seen."""
@@ -73,31 +67,6 @@ def running(folder: Path, *, patience_s: float = 15.0) -> Iterator[S3Server]:
         region=REGION,
         patience_s=patience_s,
     )
-    with _listening(door) as port:
-        yield S3Server(port=port, objects=objects, store=store, folder=folder)
+    with servers.serving(door) as url:
+        yield S3Server(url=url, objects=objects, store=store, folder=folder)
     store.close()
-
-
-@contextlib.contextmanager
-def _listening(door: Any) -> Iterator[int]:
-    opened = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        door, loop="uvloop", http="httptools", lifespan="off", log_config=None, access_log=False
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=_serve, args=(server, opened), daemon=True)
-    thread.start()
-    deadline = time.monotonic() + START_WITHIN_S
-    while not server.started:
-        assert thread.is_alive()
-        assert time.monotonic() < deadline, "the door did not open"
-        time.sleep(0.005)
-    yield opened.getsockname()[1]
-    server.should_exit = True
-    thread.join(START_WITHIN_S)
-    opened.close()
-
-
-def _serve(server: uvicorn.Server, opened: socket.socket) -> None:
-    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        runner.run(server.serve(sockets=[opened]))

@@ -17,7 +17,14 @@ _START_DEADLINE_S = 20.0
 def serving(app: Any) -> Iterator[str]:
     """The URL at which the application answers until the block ends."""
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="off", http="httptools"
+        app,
+        host="127.0.0.1",
+        port=0,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        http="httptools",
+        timeout_keep_alive=75,  # as the real server; a shorter one closes connections that clients keep in a pool
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
