@@ -214,11 +214,11 @@ def _work_loop(
 
 def _upkeep(settings: Settings, ports: Ports) -> Upkeep:
     def remove_leftovers() -> int:
-        return leftovers.remove(settings.data / "jobs", ports.store, now=ports.clock.now())
+        return leftovers.remove(settings.data / "jobs", ports.store)
 
     tasks = (
         Task(name="unnamed-blobs", every_s=HOUR_S, run=ports.objects.sweep),
-        Task(name="finished-attempts", every_s=HOUR_S, run=remove_leftovers),
+        Task(name="finished-attempts", every_s=HOUR_S, run=remove_leftovers, at_start=True),
     )
     return Upkeep(tasks, monotonic=ports.clock.monotonic)
 

@@ -12,11 +12,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """`run` is called every `every_s` seconds, first after that time; it returns how much it removed."""
+    """`run` is called every `every_s` seconds, first after that time or at the start; it says how much it removed."""
 
     name: str
     every_s: float
     run: Callable[[], int]
+    at_start: bool = False
 
 
 class Upkeep:
@@ -38,7 +39,8 @@ class Upkeep:
             self._thread.join()
 
     def _run(self) -> None:
-        due = {task.name: self._monotonic() + task.every_s for task in self._tasks}
+        now = self._monotonic()
+        due = {task.name: now if task.at_start else now + task.every_s for task in self._tasks}
         while self._tasks:
             pause = max(0.0, min(due.values()) - self._monotonic())
             if self._ending.wait(pause):

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
-from glasshouse.kernel.records import Key, Store
+from glasshouse.kernel.records import Key, Record, Store
 
 
-def remove(root: Path, store: Store, *, now: float, grace_s: float = 300.0) -> int:
-    """Removes them and returns how many. `root` is the data folder's jobs/; young folders are left alone."""
+def remove(root: Path, store: Store) -> int:
+    """Removes them and returns how many. `root` is the data folder's jobs/.
+
+    It may run beside the work loop: a row is due before its folders are made.
+    """
     removed = 0
-    for key, folder in _attempts(root):
-        if now - folder.stat().st_mtime > grace_s and not _is_used(key, folder, store):
-            shutil.rmtree(folder, ignore_errors=True)
-            removed += 1
+    for folder in sorted(root.glob("*/*/*/*")):
+        attempts = list(folder.iterdir())  # read before the row is, so that none of them is newer
+        used = _used(folder, root, store)
+        for attempt in attempts:
+            if used is None or not attempt.name.startswith(f"{int(used.created_at * 1000)}-"):
+                shutil.rmtree(attempt, ignore_errors=True)
+                removed += 1
+        if used is None:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
     return removed
 
 
-def _attempts(root: Path) -> Iterator[tuple[Key, Path]]:
-    """Every <account>/<region>/<kind>/<name>/<attempt>."""
-    for folder in sorted(root.glob("*/*/*/*/*")):
-        account, region, kind, name = folder.relative_to(root).parts[:4]
-        if folder.is_dir():
-            yield Key(account=account, region=region, kind=kind, name=name), folder
-
-
-def _is_used(key: Key, folder: Path, store: Store) -> bool:
-    """Whether the resource of that creation time is still being worked on."""
+def _used(folder: Path, root: Path, store: Store) -> Record | None:
+    """The resource that <account>/<region>/<kind>/<name> belongs to, while it is being worked on."""
+    account, region, kind, name = folder.relative_to(root).parts
     with store.read() as view:
-        record = view.find(key)
-    if record is None or record.due_at is None:
-        return False
-    return folder.name.startswith(f"{int(record.created_at * 1000)}-")
+        record = view.find(Key(account=account, region=region, kind=kind, name=name))
+    return record if record is not None and record.due_at is not None else None
