@@ -4,43 +4,28 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from glasshouse.kernel import errors
 from glasshouse.kernel.context import Context
-from glasshouse.kernel.records import Edge, Record, Store, Transaction
-from glasshouse.kernel.work import Move, Outcome, Step, Wait
+from glasshouse.kernel.records import Record, Store, Transaction
+from glasshouse.kernel.work import Move, Outcome, Wait
+from tests.kernel.worked import (
+    NOUN,
+    create,
+    doc,
+    done,
+    made,
+    mark,
+    published,
+    rows,
+    status,
+    stopped_or_waits,
+    waits,
+)
 from tests.support import stores, world
-from tests.support.world import World, until, working
-
-NOUN = "ProcessingJob"
-Body = Callable[[Record, Context], Outcome]
-
-
-def made(store: Store, step: Step, **more: Any) -> World:
-    return world.made(store, steps={NOUN: step}, **more)
-
-
-def create(here: World, name: str = "job") -> None:
-    here.call("CreateProcessingJob", **world.job_request(name))
-
-
-def status(here: World, name: str = "job") -> str | None:
-    return here.status(NOUN, name)
-
-
-def doc(here: World, name: str = "job") -> dict[str, Any]:
-    found = here.find(NOUN, name)
-    assert found is not None
-    return dict(found.doc)
-
-
-def done(record: Record, context: Context) -> Outcome:
-    return Move(to="Completed", after_s=None)
-
+from tests.support.world import until, working
 
 # --- outcomes
 
@@ -173,15 +158,6 @@ def test_a_removed_resource_is_gone_with_an_event(store: Store) -> None:
 # --- publication
 
 
-def mark(record: Record, by: str) -> Callable[[Transaction], None]:
-    return lambda tx: tx.add_edges([Edge(source=record.arn, target=by, relation="published")])
-
-
-def published(store: Store) -> list[str]:
-    with store.read() as view:
-        return [edge.target for edge in view.edges() if edge.relation == "published"]
-
-
 def test_what_is_published_appears_together_with_the_move(sqlite_store: Store) -> None:
     finished: list[list[str]] = []
 
@@ -243,10 +219,6 @@ def test_a_stop_while_a_step_runs_drops_its_outcome_and_runs_it_again(store: Sto
     assert here.moves() == ["Stopping", "Stopped"]
 
 
-def stopped_or_waits(record: Record, context: Context) -> Outcome:
-    return Move(to="Stopped", after_s=None) if record.status == "Stopping" else Wait(after_s=600)
-
-
 def test_a_stop_reaches_a_job_that_waits_at_once(store: Store) -> None:
     with working(made(store, stopped_or_waits)) as here:
         create(here)
@@ -272,12 +244,6 @@ def test_a_stop_that_comes_while_the_step_decides_to_wait_is_not_forgotten(sqlit
         here.call("StopProcessingJob", ProcessingJobName="job")
         go_on.set()
         until(lambda: status(here) == "Stopped")
-
-
-def waits(here: World, n: int) -> bool:
-    """Whether n rows are in the loop's hands and wait there."""
-    hands = list(here.loop._hands.values())
-    return len(hands) == n and all(hand.is_waiting for hand in hands)
 
 
 def test_a_row_that_rests_can_be_made_due_again_and_again(sqlite_store: Store) -> None:
@@ -312,12 +278,6 @@ def test_a_row_that_rests_can_be_made_due_again_and_again(sqlite_store: Store) -
 
 
 # --- many rows
-
-
-def rows(n: int, prefix: str = "m") -> list[Record]:
-    return [
-        stores.record(f"{prefix}{i:04}", kind=NOUN, status="InProgress", due_at=1.0 + i) for i in range(n)
-    ]
 
 
 @pytest.mark.slow
@@ -366,149 +326,3 @@ def test_an_idle_loop_costs_next_to_nothing(sqlite_store: Store) -> None:
         until(lambda: time.monotonic() - began > 1.5)
         polling = 1.5 / 0.005 * 20e-6  # what this test itself uses for looking at the clock
         assert time.process_time() - used < 0.05 * 1.5 + polling
-
-
-# --- several loops, and restarts
-
-
-def test_a_restarted_server_picks_work_up_at_once(sqlite_store: Store) -> None:
-    """The lease of the server before is not waited for: nobody else can have the store."""
-    stores.insert(sqlite_store, *rows(3))
-    with sqlite_store.write() as tx:
-        assert len(tx.lease_due(owner="killed", now=time.time(), until=time.time() + 9999, limit=9)) == 3
-    with working(made(sqlite_store, done)) as here:
-        until(lambda: here.moves() == ["Completed"] * 3, within_s=2.0)
-
-
-def test_a_loop_that_ends_gives_its_rows_up(store: Store) -> None:
-    stores.insert(store, *rows(3))
-    with working(made(store, stopped_or_waits)) as here:
-        until(lambda: waits(here, 3))
-    with store.write() as tx:
-        assert len(tx.lease_due(owner="next", now=time.time(), until=time.time() + 9, limit=9)) == 3
-
-
-@pytest.fixture
-def pg(postgres: str) -> Any:
-    opened = stores.opened("postgres", None, lambda name: postgres)  # type: ignore[arg-type]
-    yield opened
-    opened.close()
-
-
-@pytest.mark.slow
-def test_a_second_server_takes_over_when_the_first_one_dies(pg: Store) -> None:
-    stores.insert(pg, *rows(5))
-    first = made(pg, lambda record, context: Wait(after_s=600), lease_s=0.6)
-    second = made(pg, done, lease_s=0.6)
-    first.loop.start()
-    until(lambda: waits(first, 5))
-    try:
-        with working(second):
-            began = time.monotonic()
-            until(lambda: time.monotonic() - began > 1.2)
-            assert second.moves() == [], "a living server lost its rows"
-            die(first)
-            until(lambda: second.moves() == ["Completed"] * 5)
-    finally:
-        first.loop.end()
-
-
-def die(here: World) -> None:
-    """The loop ends as when its process is killed: no sign of life any more, and nothing is given up."""
-    with here.loop._signal:
-        here.loop._ending = True
-        here.loop._signal.notify()
-    here.loop._main.join()
-
-
-def give_no_signs(here: World) -> None:
-    here.loop._beat_at = float("inf")
-
-
-@pytest.mark.slow
-def test_a_server_that_lost_its_rows_lets_go_of_them(pg: Store) -> None:
-    stores.insert(pg, *rows(3))
-    looks: list[str] = []
-
-    def look(record: Record, context: Context) -> Outcome:
-        looks.append(record.key.name)
-        return Wait(after_s=0.02)
-
-    with working(made(pg, look, lease_s=0.5)) as sleeper:
-        until(lambda: len(looks) > 3)
-        with pg.write() as tx:
-            far = time.time() + 1000
-            tx.extend_leases(owner=sleeper.loop._owner, until=0.0)
-            assert len(tx.lease_due(owner="other", now=time.time(), until=far, limit=9)) == 3
-        until(lambda: not sleeper.loop._hands)
-        seen = len(looks)
-        began = time.monotonic()
-        until(lambda: time.monotonic() - began > 0.2)
-        assert len(looks) == seen, "two servers work on the same row"
-
-
-@pytest.mark.slow
-def test_two_servers_publish_every_job_exactly_once(pg: Store) -> None:
-    stores.insert(pg, *rows(40))
-    runs: list[str] = []
-
-    def step_of(server: str) -> Step:
-        def step(record: Record, context: Context) -> Outcome:
-            if "_prepared" not in record.doc:
-                return Move(patch={"_prepared": server}, after_s=0.01)
-            runs.append(record.key.name)
-            return Move(to="Completed", after_s=None, publish=mark(record, server))
-
-        return step
-
-    one = made(pg, step_of("one"), threads=2)
-    two = made(pg, step_of("two"), threads=2)
-    with working(one), working(two):
-        until(lambda: one.moves() == ["Completed"] * 40)
-    assert sorted(runs) == [f"m{n:04}" for n in range(40)]
-    assert len(published(pg)) == 40
-    assert set(published(pg)) <= {"one", "two"}
-
-
-@pytest.mark.slow
-def test_work_is_published_once_even_when_leases_run_out_under_it(pg: Store) -> None:
-    """Steps take longer than the leases, and no sign of life prolongs them: the revision decides."""
-    stores.insert(pg, *rows(6))
-    runs: list[str] = []
-
-    def step_of(server: str) -> Step:
-        def step(record: Record, context: Context) -> Outcome:
-            runs.append(server)
-            time.sleep(0.15)
-            return Move(to="Completed", after_s=None, publish=mark(record, server))
-
-        return step
-
-    worlds = [made(pg, step_of(server), lease_s=0.05, threads=6) for server in ("one", "two")]
-    for here in worlds:
-        give_no_signs(here)
-    with working(worlds[0]), working(worlds[1]):
-        until(lambda: worlds[0].moves() == ["Completed"] * 6)
-    assert len(published(pg)) == 6
-
-
-def test_the_loop_outlives_a_store_that_refuses(sqlite_store: Store) -> None:
-    """A write that fails once, as on a full disk, is done again."""
-    refusals = [True]
-
-    def publish_of(record: Record) -> Callable[[Transaction], None]:
-        def publish(tx: Transaction) -> None:
-            if refusals:
-                refusals.pop()
-                raise OSError("no space left on device")
-            mark(record, "outputs")(tx)
-
-        return publish
-
-    def step(record: Record, context: Context) -> Outcome:
-        return Move(to="Completed", after_s=None, publish=publish_of(record))
-
-    with working(made(sqlite_store, step)) as here:
-        create(here)
-        until(lambda: status(here) == "Completed")
-    assert published(sqlite_store) == ["outputs"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -72,3 +73,22 @@ def insert(store: Store, *records: Record) -> None:
     with store.write() as tx:
         for one in records:
             tx.insert(one)
+
+
+def together(calls: list[Callable[[], None]]) -> None:
+    """Runs the calls in threads at the same time and raises what any of them raised."""
+    failures: list[BaseException] = []
+
+    def run(call: Callable[[], None]) -> None:
+        try:
+            call()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
