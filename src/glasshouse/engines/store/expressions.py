@@ -85,11 +85,11 @@ def _starts(left: Any, text: str, *, is_column: bool) -> Any:
     """For a column as a range, which an index serves."""
     if not is_column:
         return sa.func.substr(left, 1, len(text)) == text
-    end = _successor(text)
+    end = successor(text)
     return sa.and_(left >= text, left < end) if end else left >= text
 
 
-def _successor(text: str) -> str:
+def successor(text: str) -> str:
     """The first text, byte by byte, that comes after all that start like this one; empty when there is none."""
     for place in range(len(text) - 1, -1, -1):
         code = ord(text[place]) + 1

@@ -1,8 +1,8 @@
 """How a page is found quickly among very many resources.
 
-An index serves every sort, with or without a status. Another filter is first tried on the next rows of that order:
-most pages are full by then. If not, what the filter asks for is rare, and an index of its own finds it: times by
-their index, names by what they contain. Only a filter on documents, or on one or two characters, reads on.
+An index serves every sort, with or without a status. Another filter leaves either few rows, which an index of its own
+finds, or so many that the next rows of the order fill the page. Only a filter on documents reads on for ever, and one
+that leaves many rows, all of them far down the order.
 """
 
 from __future__ import annotations
@@ -13,20 +13,19 @@ from typing import Any
 import sqlalchemy as sa
 
 from glasshouse.engines.store import expressions
-from glasshouse.engines.store.tables import RESOURCE
+from glasshouse.engines.store.tables import PART, RESOURCE
 from glasshouse.kernel.records import Condition, Query
 
 AHEAD = 1000
 """Rows of the order that are tried before the filter counts as rare."""
-FEW = 1000
-"""Names with a part in common that are looked up one by one."""
-PART = 3
-"""Characters in a row that the index of parts of names knows."""
+FEW = 300
+"""Rows that are better sorted than looked for."""
 _RANGES = (">", ">=", "<", "<=")
 _C = RESOURCE.c
+Rows = Sequence[sa.Row[Any]]
 
 
-def rows(connection: sa.Connection, query: Query) -> Sequence[sa.Row[Any]]:
+def rows(connection: sa.Connection, query: Query) -> Rows:
     """Filter, sort, cut."""
     return _Search(connection, query).rows()
 
@@ -39,67 +38,90 @@ class _Search:
         self._served = [one for one in query.where if _is_served(one, query)]
         self._filters = [one for one in query.where if not _is_served(one, query)]
 
-    def rows(self) -> Sequence[sa.Row[Any]]:
-        if not self._filters or self._query.sort_in_doc:
-            return self._fetch(self._in_order(_C, self._all(_C), sa.select(RESOURCE)))
+    def rows(self) -> Rows:
+        if self._query.sort_in_doc:
+            return self._fetch(sa.select(RESOURCE).where(*self._all()).order_by(*self._order(_C)))
+        if not self._filters:
+            return self._in_order()
+        columns = [one for one in self._filters if _is_indexed(one)]
+        for one in columns:
+            found = self._among_few(one)
+            if found is not None:
+                return found
         found = self._among_next()
         if len(found) == self._query.limit or not self._has_more():
             return found
-        return self._rare()
+        return self._rare(columns)
 
-    def _among_next(self) -> Sequence[sa.Row[Any]]:
+    def _in_order(self) -> Rows:
+        """Reads on in the order until the page is full."""
+        return self._fetch(self._along(sa.select(RESOURCE)).where(*self._holds(_C, self._filters)))
+
+    def _among_few(self, one: Condition) -> Rows | None:
+        """The page, if the condition leaves few rows and that is seen at a glance."""
+        if one.operator == "contains":
+            if self._dialect == "postgresql" or len(one.value) < PART:
+                return None
+            return self._of_ids(self._ids_matching([one.value]))
+        seen = self._hinted(sa.select(_C.id).where(*self._scope(), *self._holds(_C, [one])), _index_of(one))
+        n_rows = sa.select(sa.func.count()).select_from(seen.limit(FEW + 1).subquery())
+        return self._by_index(one) if self._connection.execute(n_rows).scalar_one() <= FEW else None
+
+    def _among_next(self) -> Rows:
         """What satisfies the filters among the next rows of the order."""
-        ahead = self._ahead().limit(AHEAD).subquery()
-        kept = sa.select(ahead.c.id).where(*self._holds(ahead.c, self._filters))
-        return self._by_id(self._in_order(ahead.c, (), kept))
-
-    def _has_more(self) -> bool:
-        beyond = self._ahead(sa.select(_C.id)).offset(AHEAD).limit(1)
-        return self._connection.execute(beyond).first() is not None
-
-    def _ahead(self, wanted: sa.Select[Any] | None = None) -> sa.Select[Any]:
         needed = {"id", "name", self._query.sort}
         needed |= {"doc" if one.in_doc else one.field for one in self._filters}
-        wanted = sa.select(*(_C[name] for name in sorted(needed))) if wanted is None else wanted
-        return self._ordered(
-            _C, wanted.where(*self._scope(), *self._holds(_C, self._served), *self._after(_C))
-        )
+        ahead = self._along(sa.select(*(_C[name] for name in sorted(needed)))).limit(AHEAD).subquery()
+        kept = sa.select(ahead.c.id).where(*self._holds(ahead.c, self._filters))
+        return self._by_id(kept.order_by(*self._order(ahead.c)))
 
-    def _rare(self) -> Sequence[sa.Row[Any]]:
-        for one in self._filters:
-            if one.in_doc:
-                continue
+    def _has_more(self) -> bool:
+        beyond = self._along(sa.select(_C.id)).offset(AHEAD).limit(1)
+        return self._connection.execute(beyond).first() is not None
+
+    def _rare(self, columns: Sequence[Condition]) -> Rows:
+        for one in columns:
             if one.operator != "contains":
                 return self._by_index(one)
-            if one.field == "name" and len(one.value) >= PART:
-                ids = self._ids_with(one.value)
-                if len(ids) <= FEW:
-                    return self._by_id(
-                        self._in_order(_C, self._all(_C), sa.select(_C.id).where(_C.id.in_(ids)))
-                    )
-        return self._fetch(self._in_order(_C, self._all(_C), sa.select(RESOURCE)))
+            if self._dialect == "postgresql" or len(one.value) < PART:
+                found = self._of_ids(self._ids_with(one.value))
+                if found is not None:
+                    return found
+        return self._in_order()
 
-    def _by_index(self, one: Condition) -> Sequence[sa.Row[Any]]:
-        """Reads what the condition's own index has and sorts it; all else is hidden from the planner."""
-        hidden = sa.func.coalesce(_C[self._query.sort], _C[self._query.sort])
-        others = [other for other in self._query.where if other.field != one.field]
-        sargable = [other for other in self._query.where if other.field == one.field]
-        statement = sa.select(_C.id).where(*self._scope(), *self._holds(_C, sargable))
-        statement = statement.where(*(_hidden(check) for check in self._holds(_C, others)), *self._after(_C))
-        directed = (_towards(part, self._query) for part in (hidden, _C.name))
-        return self._by_id(statement.order_by(*directed).limit(self._query.limit))
+    def _by_index(self, one: Condition) -> Rows:
+        """Reads what the condition's own index has, and sorts it."""
+        wanted = self._hinted(sa.select(_C.id).where(*self._scope(), *self._holds(_C, [one])), _index_of(one))
+        others = [other for other in self._query.where if other is not one]
+        hidden = (_hidden(check) for check in (*self._holds(_C, others), *self._after()))
+        return self._by_id(wanted.where(*hidden).order_by(*(_unindexed(p) for p in self._order(_C))))
 
-    def _ids_with(self, part: str) -> list[int]:
-        """The rows whose name contains it, or more of them than are few."""
+    def _of_ids(self, ids: Sequence[int]) -> Rows | None:
+        """The page out of these rows, if they are few."""
+        if len(ids) > FEW:
+            return None
+        wanted = self._hinted(sa.select(RESOURCE).where(_C.id.in_(ids), *self._all()), "")
+        return self._fetch(wanted.order_by(*self._order(_C))) if ids else []
+
+    def _ids_with(self, part: str) -> Sequence[int]:
+        """The rows whose names contain it, or more of them than are few."""
         if self._dialect == "postgresql":
-            pieces = [part[n : n + PART] for n in range(len(part) - PART + 1)]
+            pieces = [part[n : n + PART] for n in range(max(1, len(part) - PART + 1))]
             known = sa.func.parts_of(_C.name).op("@>")(sa.cast(pieces, sa.ARRAY(sa.Text)))
             statement = sa.select(_C.id).where(known, *self._scope()).limit(FEW + 1)
-            return list(self._connection.execute(statement).scalars())
-        quoted = '"' + part.replace('"', '""') + '"'
-        matching = sa.text("SELECT rowid FROM resource_parts WHERE resource_parts MATCH :part LIMIT :most")
-        found = self._connection.execute(matching, {"part": quoted, "most": FEW + 1})
-        return list(found.scalars())
+            return self._connection.execute(statement).scalars().all()
+        terms = sa.text("SELECT term FROM resource_part WHERE term >= :start AND term < :end LIMIT :most")
+        limits = {"start": part, "end": expressions.successor(part), "most": FEW + 1}
+        found = self._connection.execute(terms, limits).scalars().all()
+        return range(FEW + 1) if len(found) > FEW else self._ids_matching(found)
+
+    def _ids_matching(self, parts: Sequence[str]) -> Sequence[int]:
+        if not parts:
+            return []
+        matching = sa.text("SELECT rowid FROM resource_parts WHERE resource_parts MATCH :parts LIMIT :most")
+        quoted = " OR ".join('"' + part.replace('"', '""') + '"' for part in parts)
+        found = self._connection.execute(matching, {"parts": quoted, "most": FEW + 1})
+        return found.scalars().all()
 
     # --- the pieces of a statement
 
@@ -107,39 +129,70 @@ class _Search:
         asked = self._query
         return (_C.account == asked.account, _C.region == asked.region, _C.kind == asked.kind)
 
-    def _all(self, columns: Any) -> tuple[sa.ColumnElement[bool], ...]:
-        return (*self._scope(), *self._holds(columns, self._query.where), *self._after(columns))
+    def _all(self) -> tuple[sa.ColumnElement[bool], ...]:
+        return (*self._scope(), *self._holds(_C, self._query.where), *self._after())
 
     def _holds(self, columns: Any, conditions: Iterable[Condition]) -> list[sa.ColumnElement[bool]]:
         return [expressions.holds(self._dialect, columns, one) for one in conditions]
 
-    def _after(self, columns: Any) -> tuple[sa.ColumnElement[bool], ...]:
+    def _after(self) -> tuple[sa.ColumnElement[bool], ...]:
         if self._query.after is None:
             return ()
-        seen = sa.tuple_(*(sa.literal(value) for value in self._query.after))
-        here = sa.tuple_(self._sort(columns), columns.name)
+        places = self._places(_C)
+        here = sa.tuple_(*places)
+        seen = sa.tuple_(*(sa.literal(value) for value in self._query.after[-len(places) :]))
         return (here < seen if self._query.descending else here > seen,)
 
-    def _in_order(self, columns: Any, where: Iterable[Any], wanted: sa.Select[Any]) -> sa.Select[Any]:
-        return self._ordered(columns, wanted.where(*where)).limit(self._query.limit)
+    def _along(self, wanted: sa.Select[Any]) -> sa.Select[Any]:
+        """The rows in the order, from where the last page ended, as an index serves them."""
+        has_status = any(one.field == "status" for one in self._served)
+        index = f"resource_by_{_INDEXED[(self._query.sort, has_status)]}"
+        served = wanted.where(*self._scope(), *self._holds(_C, self._served), *self._after())
+        return self._hinted(served, index).order_by(*self._order(_C))
 
-    def _ordered(self, columns: Any, statement: sa.Select[Any]) -> sa.Select[Any]:
-        places = (self._sort(columns), columns.name)
-        return statement.order_by(*(_towards(place, self._query) for place in places))
+    def _order(self, columns: Any) -> Iterable[Any]:
+        return [p.desc() if self._query.descending else p.asc() for p in self._places(columns)]
 
-    def _sort(self, columns: Any) -> Any:
+    def _places(self, columns: Any) -> tuple[Any, ...]:
         query = self._query
-        return expressions.column(self._dialect, columns, query.sort, in_doc=query.sort_in_doc)
+        if query.sort == "name" and not query.sort_in_doc:
+            return (columns.name,)
+        sort = expressions.column(self._dialect, columns, query.sort, in_doc=query.sort_in_doc)
+        return sort, columns.name
 
-    def _by_id(self, ids: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+    def _hinted(self, statement: sa.Select[Any], index: str) -> sa.Select[Any]:
+        """SQLite is told which index to use, or none but the ids; PostgreSQL keeps statistics."""
+        return statement.with_hint(RESOURCE, f"INDEXED BY {index}" if index else "NOT INDEXED", "sqlite")
+
+    def _by_id(self, ids: sa.Select[Any]) -> Rows:
         """The rows behind the ids: only those that are shown are read."""
-        found = list(self._connection.execute(ids).scalars())
-        if not found:
-            return []
-        return self._fetch(self._ordered(_C, sa.select(RESOURCE).where(_C.id.in_(found))))
+        found = self._connection.execute(ids.limit(self._query.limit)).scalars().all()
+        wanted = self._hinted(sa.select(RESOURCE).where(_C.id.in_(found)), "")
+        return self._fetch(wanted.order_by(*self._order(_C))) if found else []
 
-    def _fetch(self, statement: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
-        return self._connection.execute(statement).fetchall()
+    def _fetch(self, statement: sa.Select[Any]) -> Rows:
+        return self._connection.execute(statement.limit(self._query.limit)).fetchall()
+
+
+_INDEXED = {
+    ("name", False): "name",
+    ("created", False): "created",
+    ("modified", False): "modified",
+    ("status", False): "status",
+    ("name", True): "status",
+    ("created", True): "status_created",
+    ("modified", True): "status_modified",
+    ("status", True): "status",
+}
+"""The index that serves a sort, without and with a given status."""
+
+
+def _index_of(one: Condition) -> str:
+    return f"resource_by_{one.field}"
+
+
+def _is_indexed(one: Condition) -> bool:
+    return not one.in_doc and (one.field == "name" or one.operator != "contains")
 
 
 def _is_served(one: Condition, query: Query) -> bool:
@@ -156,5 +209,7 @@ def _hidden(check: Any) -> Any:
     return sa.case((check, sa.true()), else_=sa.false())
 
 
-def _towards(place: Any, query: Query) -> Any:
-    return place.desc() if query.descending else place.asc()
+def _unindexed(place: Any) -> Any:
+    """The same order, of no use to an index."""
+    modifier = place.modifier
+    return sa.UnaryExpression(sa.func.coalesce(place.element, place.element), modifier=modifier)

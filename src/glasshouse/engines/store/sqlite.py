@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 
 from glasshouse.engines.store.database import Database
 
@@ -68,6 +69,13 @@ def _own(path: Path) -> int:
     return descriptor
 
 
+class _Compiler(SQLiteCompiler):
+    """Says which index to use (INDEXED BY), which SQLAlchemy leaves out for SQLite."""
+
+    def get_from_hint_text(self, table: Any, text: str | None) -> str | None:
+        return text
+
+
 def _engine(path: Path, synchronous: str) -> sa.Engine:
     engine = sa.create_engine(
         f"sqlite:///{path}",
@@ -77,6 +85,8 @@ def _engine(path: Path, synchronous: str) -> sa.Engine:
         pool_size=32,
         max_overflow=64,
     )
+
+    engine.dialect.statement_compiler = _Compiler
 
     @sa.event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:

@@ -51,22 +51,29 @@ def _made(statement: str, dialect: str) -> None:
     sa.event.listen(RESOURCE, "after_create", ddl)
 
 
+PART = 3
+"""The longest part of a name that is indexed as such.
+
+In SQLite two characters that no name has stand behind it, so that every shorter part begins an indexed one.
+"""
+
 for _statement in (
     "CREATE VIRTUAL TABLE resource_parts USING fts5(name, content='', tokenize='trigram case_sensitive 1')",
+    "CREATE VIRTUAL TABLE resource_part USING fts5vocab('resource_parts', 'row')",
     "CREATE TRIGGER resource_parts_added AFTER INSERT ON resource BEGIN"
-    " INSERT INTO resource_parts (rowid, name) VALUES (new.id, new.name); END",
+    " INSERT INTO resource_parts (rowid, name) VALUES (new.id, new.name || char(1, 1)); END",
     "CREATE TRIGGER resource_parts_removed AFTER DELETE ON resource BEGIN"
-    " INSERT INTO resource_parts (resource_parts, rowid, name) VALUES ('delete', old.id, old.name); END",
+    " INSERT INTO resource_parts (resource_parts, rowid, name)"
+    " VALUES ('delete', old.id, old.name || char(1, 1)); END",
 ):
     _made(_statement, "sqlite")
 for _statement in (
     "CREATE OR REPLACE FUNCTION parts_of(value text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS"
-    " 'SELECT coalesce(array_agg(DISTINCT substr(value, n, 3)), ''{}'')"
-    " FROM generate_series(1, length(value) - 2) AS n'",
+    " 'SELECT array_agg(DISTINCT substr(value, place, size))"
+    " FROM generate_series(1, length(value)) AS place, generate_series(1, 3) AS size'",
     "CREATE INDEX resource_parts ON resource USING gin (parts_of(name))",
 ):
     _made(_statement, "postgresql")
-"""Names by what they contain: every three characters in a row, so that a rare part of a name is found at once."""
 
 WORKER = sa.Table(
     "worker",

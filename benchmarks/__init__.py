@@ -1,0 +1,1 @@
+"""Each prints a ratio measured side by side in one run."""
