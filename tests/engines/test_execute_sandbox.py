@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import secrets
 import signal
 import subprocess
 import sys
@@ -84,7 +85,7 @@ def test_a_killed_keeper_takes_its_sandboxes_along_and_the_job_is_lost(bench: be
 @pytest.mark.slow
 @pytest.mark.parametrize("delay_ms", range(0, 60, 4))
 def test_a_keeper_killed_at_any_moment_leaves_nobody_behind(bench: benches.Bench, delay_ms: int) -> None:
-    mark = f"{bench.root.name}-{delay_ms}"
+    mark = secrets.token_hex()
     job = bench.job(f"{FOREVER} # {mark}")
     handle = bench.executor.submit(job)
     signal.sigtimedwait([], delay_ms / 1000)

@@ -42,7 +42,11 @@ def detach(run_dir: str, *, now: Callable[[], float]) -> int:
         started_at = now()
         if not os.path.exists(f"{run_dir}/{records.CONTROL}"):
             os.mkfifo(f"{run_dir}/{records.CONTROL}", 0o600)
-        records.write(run_dir, records.STARTED, {"pid": os.getpid(), "started_at": started_at})
+        records.write(
+            run_dir,
+            records.STARTED,
+            {"pid": os.getpid(), "born": orphans.born(os.getpid()), "started_at": started_at},
+        )
         os.write(theirs, b"!")
         os.close(theirs)
         ended = Keeper(run_dir, now=now).run()

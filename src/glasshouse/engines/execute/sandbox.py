@@ -60,24 +60,27 @@ class SandboxExecutor:
         run_dir = job.run_dir.absolute()
         run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _one_submitter(run_dir):
-            if not (run_dir / records.SPEC).exists():
-                records.write(str(run_dir), records.SPEC, self._spec(job))
+            spec = records.read(str(run_dir), records.SPEC)
+            if spec is None:
+                spec = self._spec(job)
+                records.write(str(run_dir), records.SPEC, spec)
             if not (run_dir / records.STARTED).exists():
-                _start_keeper(run_dir)
+                _start_keeper(run_dir, spec["mark"])
         return ports.Handle({"engine": "sandbox", "job": job.id, "run_dir": str(run_dir)})
 
     def look(self, handle: ports.Handle) -> ports.Running | ports.Exited | ports.Lost:
-        """What has become of the job, from its files and its keeper's lock alone."""
-        run_dir = str(handle["run_dir"])
-        started = records.read(run_dir, records.STARTED)
-        keeper = records.holder(run_dir)
-        ended = records.read(run_dir, records.EXIT)  # read last: a keeper that is gone by now wrote it before
-        if ended is not None:
-            return ports.Exited(**ended)
-        if keeper is None or started is None:
-            _end_orphans(run_dir)
-            return ports.Lost()
-        return ports.Running(started_at=started["started_at"])
+        """What has become of the job, from its files and its keeper's lock alone.
+
+        Lost is answered once nothing of the run is alive. Raises errors.Retry when that takes too long.
+        """
+        run_dir = Path(handle["run_dir"])
+        state = _state(run_dir)
+        if state is None and run_dir.is_dir():
+            with _one_submitter(run_dir):
+                state = _state(run_dir)
+                if state is None:
+                    _end_orphans(run_dir)
+        return state or ports.Lost()
 
     def stop(self, handle: ports.Handle, *, grace_s: float) -> None:
         """Leaves the wish for the keeper and wakes it; the keeper sees to the grace."""
@@ -140,18 +143,32 @@ def _host(host: ports.Host) -> dict[str, Any]:
     }
 
 
-def _end_orphans(run_dir: str) -> None:
+def _state(run_dir: Path) -> ports.Running | ports.Exited | None:
+    started = records.read(str(run_dir), records.STARTED)
+    keeper = records.holder(str(run_dir))
+    ended = records.read(
+        str(run_dir), records.EXIT
+    )  # read last: a keeper that is gone by now wrote it before
+    if ended is not None:
+        return ports.Exited(**ended)
+    if keeper is None or started is None:
+        return None
+    return ports.Running(started_at=started["started_at"])
+
+
+def _end_orphans(run_dir: Path) -> None:
     """Sees to it that nothing of a lost run is alive, so that another attempt may start."""
-    spec = records.read(run_dir, records.SPEC)
-    if spec is not None and not orphans.end(spec["mark"]):
+    spec, started = (records.read(str(run_dir), name) for name in (records.SPEC, records.STARTED))
+    dead = started is None or orphans.await_end(started["pid"], started["born"])
+    if not dead or (spec is not None and not orphans.end(spec["mark"])):
         raise errors.Retry("Processes of a job that was lost cannot be ended.", after_s=5)
 
 
-def _start_keeper(run_dir: Path) -> None:
+def _start_keeper(run_dir: Path, mark: str) -> None:
     with (run_dir / _KEEPER_LOG).open("ab") as complaints:
         starter = subprocess.Popen(
             [sys.executable, "-I", "-S", str(_KEEPER), str(run_dir)],
-            env=_KEEPER_ENV,
+            env={**_KEEPER_ENV, orphans.VARIABLE: mark},
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
