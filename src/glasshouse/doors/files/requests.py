@@ -158,10 +158,9 @@ def address(head: Head, hosts: Sequence[str]) -> tuple[str, str]:
     """Bucket and key. The bucket stands in front of one of `hosts` in the Host header, or else first in the path."""
     path = head.path.removeprefix("/")
     name = (head.header("host") or "").rpartition("@")[2].partition(":")[0].lower()
-    for host in hosts:
-        if name.endswith(f".{host}"):
-            bucket, key = name.removesuffix(f".{host}"), _decoded(path)
-            break
+    host = next((host for host in hosts if name.endswith(f".{host}")), "")
+    if host and name not in hosts:
+        bucket, key = name.removesuffix(f".{host}"), _decoded(path)
     else:
         encoded_bucket, _, encoded_key = path.partition("/")
         bucket, key = _decoded(encoded_bucket), _decoded(encoded_key)
