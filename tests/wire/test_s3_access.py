@@ -73,6 +73,18 @@ def test_presigned_urls(s3_server: s3.S3Server, bucket: str, version: str) -> No
     client.close()
 
 
+def test_a_presigned_url_cannot_smuggle_in_a_header(s3_server: s3.S3Server, bucket: str) -> None:
+    url = s3_server.url
+    for query in (
+        "x-amz-meta-a=1%0D%0Aevil%3A1",
+        "x-amz-meta-a%0D%0Aevil%3A1%0D%0Ax=1",
+        "x-amz-meta-%C3%BC=1",
+    ):
+        assert signing.call(url, "PUT", f"/{bucket}/k?{query}").code == "InvalidArgument"
+    assert signing.call(url, "PUT", f"/{bucket}/k?x-amz-meta-a=1").status == 200
+    assert signing.call(url, "GET", f"/{bucket}/k").headers["x-amz-meta-a"] == "1"
+
+
 def test_another_owner_is_denied(client: Any, bucket: str) -> None:
     owner = {"ExpectedBucketOwner": "111111111111"}
     assert refusal(client.list_objects_v2, Bucket=bucket, **owner) == ("AccessDenied", 403)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
-from glasshouse.doors.files import answers, xml
+from glasshouse.doors.files import answers, requests, xml
 from glasshouse.doors.files.answers import Answer
 from glasshouse.doors.files.body import Body, ClientGone
 from glasshouse.kernel import signatures
@@ -75,7 +75,7 @@ class Exchange:
     async def _begin(self, status: int, headers: dict[str, str]) -> None:
         self._is_begun = True
         headers |= {"x-amz-request-id": self.request_id, "x-amz-id-2": answers.host_id(self.request_id)}
-        encoded = [(name.encode("ascii"), _header_value(value)) for name, value in headers.items()]
+        encoded = [(_header_name(name), _header_value(value)) for name, value in headers.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": encoded})
 
     async def _send_body(self, content: bytes, *, more: bool = False) -> None:
@@ -114,6 +114,13 @@ class Exchange:
             if n_bytes > MOST_DRAINED_BYTES:
                 return False
         return True
+
+
+def _header_name(name: str) -> bytes:
+    """Raises ValueError for what is no header's name."""
+    if not requests.HEADER_NAME.fullmatch(name):
+        raise ValueError("a header has a name that none can have")
+    return name.encode("ascii")
 
 
 def _header_value(value: str) -> bytes:

@@ -41,6 +41,7 @@ _SIGNING = frozenset(
 )
 _SIGNING_V2 = frozenset({"AWSAccessKeyId", "Signature", "Expires"})
 _META = "x-amz-meta-"
+HEADER_NAME = re.compile("[a-z0-9!#$%&'*+.^_`|~-]+")
 _CONTROL = re.compile("[\\x00-\\x1f\\x7f]")
 
 
@@ -180,8 +181,8 @@ def parameters(head: Head) -> tuple[dict[str, str], dict[str, str]]:
         lower = name.lower()
         is_header = lower.startswith("x-amz-") or lower in ("content-md5", "content-type")
         into, key = (headers, lower) if is_header else (params, name)
-        if is_header and _CONTROL.search(value):
-            raise faults.InvalidArgument(f"The parameter {name} holds a control character.")
+        if is_header and (_CONTROL.search(value) or not HEADER_NAME.fullmatch(lower)):
+            raise faults.InvalidArgument(f"The parameter {name!r} cannot stand for a header.")
         if key in into:
             raise faults.InvalidArgument(f"The parameter {name} is given twice.")
         into[key] = value
