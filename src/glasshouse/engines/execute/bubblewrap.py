@@ -58,11 +58,11 @@ _PROC_HIDDEN = (
 
 
 def arguments(
-    host: Mapping[str, Any], *, etc: str, network: str, tmp_bytes: int | None, hide: Sequence[str]
+    host: Mapping[str, Any], *, etc: str | None, network: str, tmp_bytes: int | None, hide: Sequence[str]
 ) -> list[str]:
     """The options for a host of a spec; the program's own arguments follow them.
 
-    etc: the directory with the files written by `write_etc`. network: "share" or "none".
+    etc: the directory with the files written by `write_etc`, if any. network: "share" or "none".
     """
     size = ["--size", str(tmp_bytes)] if tmp_bytes else []
     return [
@@ -72,11 +72,7 @@ def arguments(
         *("--dev", "/dev", *size, "--perms", "1777", "--tmpfs", "/dev/shm"),  # noqa: S108 - inside
         *(*size, "--perms", "1777", "--tmpfs", "/tmp", "--perms", "0755", "--tmpfs", "/run"),  # noqa: S108 - inside
         *("--perms", "0700", "--dir", HOME, "--symlink", "../tmp", "/var/tmp"),  # noqa: S108 - inside
-        *(
-            word
-            for name in sorted(os.listdir(etc))
-            for word in ("--ro-bind", f"{etc}/{name}", f"/etc/{name}")
-        ),
+        *_own_etc(etc),
         *_mounts(host["mounts"], hide),
         *("--remount-ro", "/dev", "--remount-ro", "/"),
         *_environment(host["env"]),
@@ -148,6 +144,11 @@ def _proc() -> list[str]:
         elif os.path.exists(path):
             out += ["--ro-bind", "/dev/null", path]
     return out
+
+
+def _own_etc(etc: str | None) -> list[str]:
+    names = sorted(os.listdir(etc)) if etc is not None else []
+    return [word for name in names for word in ("--ro-bind", f"{etc}/{name}", f"/etc/{name}")]
 
 
 def _covered(source: str, target: str, hide: Sequence[str]) -> list[str]:

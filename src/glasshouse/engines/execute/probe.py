@@ -7,7 +7,6 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from glasshouse.engines.execute import bubblewrap, hosts, seccomp
@@ -54,24 +53,22 @@ def problems(bwrap: Path | None) -> tuple[ports.Problem, ...]:
 def _try(bwrap: Path) -> str | None:
     """Runs a program in a sandbox like a job's without network; the error it met, or None."""
     host = {"name": "probe", "env": {}, "mounts": [], "workdir": "/"}
-    with tempfile.TemporaryDirectory(prefix="glasshouse-probe-") as etc:
-        bubblewrap.write_etc(etc, name="probe", addresses={}, online=False)
-        options = bubblewrap.arguments(host, etc=etc, network="none", tmp_bytes=None, hide=())
-        rules = hosts.in_memory("filter", seccomp.program(platform.machine()))
-        try:
-            done = subprocess.run(
-                [bwrap, *options, "--seccomp", str(rules), "--", "true"],
-                env={},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=_TIMEOUT_S,
-                check=False,
-                pass_fds=(rules,),
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return str(error)
-        finally:
-            os.close(rules)
+    options = bubblewrap.arguments(host, etc=None, network="none", tmp_bytes=None, hide=())
+    rules = hosts.in_memory("filter", seccomp.program(platform.machine()))
+    try:
+        done = subprocess.run(
+            [bwrap, *options, "--seccomp", str(rules), "--", "true"],
+            env={},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+            pass_fds=(rules,),
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    finally:
+        os.close(rules)
     return None if done.returncode == 0 else done.stderr.decode(errors="replace").strip()
 
 
