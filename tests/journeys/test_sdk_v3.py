@@ -1,0 +1,16 @@
+"""The SageMaker SDK in its third version: it looks at the role through IAM before it does anything."""
+
+import pytest
+
+from tests.journeys.conftest import Client
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+CLIENT = "sdk-v3"
+
+
+def test_a_model_trainer_trains(by_proxy: Client, code: str) -> None:
+    by_proxy.run("v3/train.py", code)
+
+
+def test_a_model_builder_deploys_and_a_transformer_scores(by_proxy: Client, code: str) -> None:
+    by_proxy.run("v3/serve.py", code)

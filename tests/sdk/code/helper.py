@@ -1,0 +1,1 @@
+SAYS = "the helper came along"
