@@ -236,3 +236,82 @@ class Workshop:
     def running(self, name: str, word: str) -> None:
         """Waits until the job has logged the word."""
         self.until(lambda: word in self.log("TrainingJobs", name), what=f"{word!r} in the log of {name}")
+
+    # --- models and endpoints
+
+    def model(self, data: bytes | None, *, image: str = SKLEARN, **changes: Any) -> str:
+        """Creates a model of an archive; its name."""
+        name = self.name("model")
+        container: Document = {"Image": image, **changes.pop("container", {})}
+        if data is not None:
+            container["ModelDataUrl"] = self.put(f"{name}/model.tar.gz", data)
+        self.sagemaker.create_model(
+            ModelName=name, PrimaryContainer=container, ExecutionRoleArn=self.role, **changes
+        )
+        return name
+
+    def served(self, code: str, *, files: Mapping[str, str | bytes] | None = None, **changes: Any) -> str:
+        """Creates a model whose code/inference.py is `code`; its name."""
+        return self.model(archive({"code/inference.py": code, **(files or {})}), **changes)
+
+    def variant(self, model: str, **changes: Any) -> Document:
+        return {
+            "VariantName": "AllTraffic",
+            "ModelName": model,
+            "InitialInstanceCount": 1,
+            "InstanceType": INSTANCE,
+            "InitialVariantWeight": 1,
+            **changes,
+        }
+
+    def config(self, *variants: Document) -> str:
+        """Creates an endpoint configuration; its name."""
+        name = self.name("config")
+        self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=list(variants))
+        return name
+
+    def start_endpoint(self, *variants: Document) -> str:
+        name = self.name("endpoint")
+        self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=self.config(*variants))
+        return name
+
+    def endpoint(self, name: str) -> Document:
+        found: Document = self.sagemaker.describe_endpoint(EndpointName=name)
+        return found
+
+    def settled(self, name: str, *, within_s: float = 60.0) -> Document:
+        """The endpoint once it is on its way to nowhere."""
+
+        def look() -> Document | None:
+            found = self.endpoint(name)
+            return found if found["EndpointStatus"] in ("InService", "Failed") else None
+
+        found: Document = self.until(look, within_s=within_s, what=f"{name} in service")
+        return found
+
+    def deployed(self, *variants: Document) -> str:
+        """An endpoint in service; its name."""
+        name = self.start_endpoint(*variants)
+        found = self.settled(name)
+        assert found["EndpointStatus"] == "InService", found.get("FailureReason")
+        return name
+
+    def invoke(self, name: str, body: bytes | str, **changes: Any) -> bytes:
+        answer = self.runtime.invoke_endpoint(
+            EndpointName=name, Body=body, **{"ContentType": "text/csv", **changes}
+        )
+        return bytes(answer["Body"].read())
+
+    def gone(self, name: str) -> None:
+        """Deletes an endpoint and waits until nothing of it is left."""
+        self.sagemaker.delete_endpoint(EndpointName=name)
+        self.until(lambda: self._is_gone(name), what=f"the end of {name}")
+
+    def _is_gone(self, name: str) -> bool:
+        try:
+            self.endpoint(name)
+        except exceptions.ClientError as error:
+            if refusal(error).code != "ValidationException":
+                raise
+            return True
+        return False

@@ -13,7 +13,7 @@ from typing import Any
 from glasshouse.capabilities.deploy import fleets
 from glasshouse.capabilities.deploy.fleets import NEXT, OLD, SERVING, Fleet
 from glasshouse.capabilities.deploy.supervising import Supervisor
-from glasshouse.kernel import errors, routes
+from glasshouse.kernel import routes
 from glasshouse.kernel.context import Context
 from glasshouse.kernel.records import Record
 from glasshouse.kernel.work import Move, Outcome, Wait
@@ -33,22 +33,33 @@ def step(record: Record, context: Context) -> Outcome:
 
 def _build(_record: Record, doc: dict[str, Any], supervisor: Supervisor) -> Outcome:
     """Creating and Updating: the next fleet comes up; the serving one is kept running meanwhile."""
-    kept = _keep(doc, supervisor)
-    fleet: Fleet = doc[NEXT]
-    try:
-        changed = supervisor.carry_on(fleet)
-    except errors.Fatal as error:
-        return _not_built(doc, error.reason)
+    changed = _keep(doc, supervisor)
+    fleet: Fleet | None = doc.get(NEXT)
+    if fleet is None:
+        return _resized(doc, supervisor, changed=changed)
+    changed = supervisor.carry_on(fleet) or changed
     if fleets.is_ready(fleet):
         return _in_service(doc, supervisor)
     trouble = _trouble(fleet, supervisor)
     if trouble:
         return _not_built(doc, trouble)
-    return (
-        Move(patch=_kept(doc, supervisor), after_s=BUILDING_S)
-        if changed or kept
-        else Wait(after_s=BUILDING_S)
-    )
+    return _carried_on(doc, supervisor, changed=changed)
+
+
+def _resized(doc: dict[str, Any], supervisor: Supervisor, *, changed: bool) -> Outcome:
+    """Updating without a new fleet: over when all servers of the serving one are ready, or one never will be."""
+    is_ready = fleets.is_ready(doc[SERVING])
+    trouble = "" if is_ready else _trouble(doc[SERVING], supervisor)
+    if is_ready or trouble:
+        patch = {**_kept(doc, supervisor), "FailureReason": trouble[:1024] or None}
+        return Move(to="InService", patch=patch, after_s=SERVING_S)
+    return _carried_on(doc, supervisor, changed=changed)
+
+
+def _carried_on(doc: dict[str, Any], supervisor: Supervisor, *, changed: bool) -> Outcome:
+    if changed:
+        return Move(patch=_kept(doc, supervisor), after_s=BUILDING_S)
+    return Wait(after_s=BUILDING_S)
 
 
 def _in_service(doc: dict[str, Any], supervisor: Supervisor) -> Outcome:
@@ -88,7 +99,9 @@ def _serve(_record: Record, doc: dict[str, Any], supervisor: Supervisor) -> Outc
 def _fail(_record: Record, doc: dict[str, Any], supervisor: Supervisor) -> Outcome:
     """Failed: what was started is stopped, then nothing is left to do."""
     _retire(doc, supervisor)
-    return Move(patch={OLD: doc[OLD]}, after_s=BUILDING_S if doc.get(OLD) else None)
+    if doc.get(OLD):
+        return Move(patch={OLD: doc[OLD]}, after_s=BUILDING_S)
+    return Move(patch={OLD: None}, after_s=None, done=supervisor.forget_all)
 
 
 def _delete(_record: Record, doc: dict[str, Any], supervisor: Supervisor) -> Outcome:
@@ -101,7 +114,7 @@ def _delete(_record: Record, doc: dict[str, Any], supervisor: Supervisor) -> Out
     _retire(doc, supervisor)
     if doc.get(OLD):
         return Move(patch={OLD: doc[OLD]}, after_s=BUILDING_S)
-    return Move(remove=True, after_s=None)
+    return Move(remove=True, after_s=None, done=supervisor.forget_all)
 
 
 def _keep(doc: dict[str, Any], supervisor: Supervisor) -> bool:
@@ -131,6 +144,8 @@ def _retire(doc: dict[str, Any], supervisor: Supervisor) -> bool:
             changed = True
         else:
             left.append(instance)
+    if changed and not left:
+        supervisor.forget_models(fleets.model_keys(doc.get(SERVING), doc.get(NEXT)))
     doc[OLD] = left
     return changed
 
@@ -139,6 +154,8 @@ def _trouble(fleet: Fleet, supervisor: Supervisor) -> str:
     """Why the fleet will not come up; empty while it may."""
     now = supervisor.context.ports.clock.now()
     for variant, instance in fleets.instances(fleet):
+        if "problem" in instance and not instance.get("handle"):
+            return str(instance["problem"])
         started = instance.get("first_started_at", now)
         if instance["exits"] >= MOST_EXITS or (
             not instance["ready"] and now - started > variant["startup_s"]

@@ -1,8 +1,9 @@
 """Fleets as data: the instances that an endpoint wants, has, and shows. Nothing here has an effect.
 
 An endpoint's document keeps `_serving` (the fleet that answers), `_next` (the one being built) and `_old` (instances
-that finish what they began). A fleet is {"config", "generation", "variants"}; a variant has "instances", each with an
-id, a "handle" once started and "ready" once it answered.
+that finish what they began). A fleet is {"config", "generation", "variants"}; a variant has a "model_key", which names its
+copy of the model on this machine, and "instances", each with an id, a "handle" once started and "ready" once it
+answered.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from glasshouse.kernel.context import Context
 from glasshouse.kernel.records import Record
 
 SERVING, NEXT, OLD = "_serving", "_next", "_old"
+GENERATION = "_generation"
 STARTUP_S = 240
 Fleet = dict[str, Any]
 Instance = dict[str, Any]
@@ -24,7 +26,10 @@ Instance = dict[str, Any]
 
 def planned(config: Mapping[str, Any], name: str, *, generation: int, context: Context) -> Fleet:
     """The fleet of an endpoint configuration. The models are written down whole: they may be deleted later."""
-    variants = [_variant(one, config, context) for one in config["ProductionVariants"]]
+    variants = [
+        {**_variant(one, config, context), "model_key": f"{generation}-{number}"}
+        for number, one in enumerate(config["ProductionVariants"])
+    ]
     fleet: Fleet = {"config": name, "generation": generation, "variants": variants}
     for variant in variants:
         resize(fleet, variant)
@@ -36,7 +41,7 @@ def resize(fleet: Fleet, variant: dict[str, Any]) -> list[Instance]:
     have: list[Instance] = variant["instances"]
     while len(have) < variant["count"]:
         variant["made"] += 1
-        have.append({"id": _id(fleet, variant), "exits": 0, "retry_at": 0.0, "ready": False})
+        have.append({"id": _id(fleet, variant), "starts": 0, "exits": 0, "retry_at": 0.0, "ready": False})
     extra = have[variant["count"] :]
     del have[variant["count"] :]
     return extra
@@ -47,6 +52,11 @@ def instances(fleet: Fleet | None) -> Iterator[tuple[dict[str, Any], Instance]]:
     for variant in (fleet or {"variants": []})["variants"]:
         for instance in variant["instances"]:
             yield variant, instance
+
+
+def model_keys(*wanted: Fleet | None) -> set[str]:
+    """What the fleets' copies of their models are called."""
+    return {variant["model_key"] for fleet in wanted if fleet for variant in fleet["variants"]}
 
 
 def is_ready(fleet: Fleet) -> bool:

@@ -5,6 +5,7 @@ Source: SageMaker developer guide, "Use your own inference code with hosting ser
 
 from __future__ import annotations
 
+import shutil
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,19 +32,38 @@ class Place:
     log: Path
 
 
-def lay_out(container: Mapping[str, Any], place: Place, context: Context) -> None:
-    """Fetches the model into the server's own /opt/ml/model. Done once; a second call finds it done.
+def fetch(container: Mapping[str, Any], store: Path, context: Context) -> None:
+    """Copies the model's objects into the folder `store`. Done once; a second call finds it done.
 
-    Raises errors.Fatal when the model is not there or is not an archive.
+    Raises errors.Fatal when the model is not there.
+    """
+    done = store / READY
+    if done.exists():
+        return
+    shutil.rmtree(store, ignore_errors=True)
+    (store / "data").mkdir(parents=True)
+    data = container["ModelData"]
+    if data:
+        _fetch(data, store / "data", context)
+    done.touch()
+
+
+def lay_out(container: Mapping[str, Any], store: Path, place: Place) -> None:
+    """Makes the server's own /opt/ml/model of what was fetched. Done once; a second call finds it done.
+
+    Raises errors.Fatal when the model is not an archive and should be.
     """
     done = place.folder / READY
     if done.exists():
         return
     model = place.folder / "ml" / "model"
-    model.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(model, ignore_errors=True)
     data = container["ModelData"]
-    if data:
-        _fetch(data, model, place.folder, context)
+    if data and data["form"] == "archive":
+        for archive in (store / "data").iterdir():
+            _unpack(archive, model, data["uri"])
+    else:
+        shutil.copytree(store / "data", model)
     done.touch()
 
 
@@ -89,11 +109,20 @@ def replica_of(
     return Replica(job=job, socket=SOCKET)
 
 
-def _fetch(data: Mapping[str, str], model: Path, scratch: Path, context: Context) -> None:
+def placeholder(place: Place) -> Replica:
+    """A replica in the same place that does nothing: starting it finds the one that was started there before.
+
+    A server whose start could not be written down is found and ended this way.
+    """
+    host = Host(name="model", argv=("true",), env={"PATH": environment.SYSTEM_PATH}, mounts=(), log=place.log)
+    return Replica(job=Job(id=place.name, hosts=(host,), run_dir=place.folder / "run"), socket=SOCKET)
+
+
+def _fetch(data: Mapping[str, str], folder: Path, context: Context) -> None:
     service = context.ports.objects
     place = objects.Place.of_uri(context.caller.account, data["uri"])
     if data["form"] == "folder":
-        service.fetch(service.select(place, kind="S3Prefix", shard=(0, 1)), model)
+        service.fetch(service.select(place, kind="S3Prefix", shard=(0, 1)), folder)
         return
     try:
         version = service.head(place)
@@ -101,13 +130,9 @@ def _fetch(data: Mapping[str, str], model: Path, scratch: Path, context: Context
         raise errors.Fatal(
             f"Could not find model data at {data['uri']}. Make sure that it is there and that the role may read it."
         ) from error
-    name = place.key.rsplit("/", 1)[-1]
-    target = (model if data["form"] == "file" else scratch) / name
-    with target.open("wb") as file:
+    with (folder / (place.key.rsplit("/", 1)[-1] or "model")).open("wb") as file:
         for chunk in service.read(version):
             file.write(chunk)
-    if data["form"] == "archive":
-        _unpack(target, model, data["uri"])
 
 
 def _unpack(archive: Path, model: Path, uri: str) -> None:
@@ -115,4 +140,3 @@ def _unpack(archive: Path, model: Path, uri: str) -> None:
         archives.unpacked(archive, model)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise errors.Fatal(f"The model data at {uri} is not a tar.gz archive: {error}") from error
-    archive.unlink()

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from glasshouse.capabilities.deploy import fleets, kinds
-from glasshouse.kernel import errors, events, verbs
+from glasshouse.kernel import changes, errors, verbs
+from glasshouse.kernel.changes import Change
 from glasshouse.kernel.context import Context
 from glasshouse.kernel.operations import operation
 from glasshouse.kernel.records import Record
@@ -26,54 +27,51 @@ REFUSED = (
 def update_endpoint(request: Request, context: Context) -> Answer:
     """Builds the fleet of another configuration beside the one that answers, then switches."""
     refuse(request, REFUSED)
-    record = _settled(request["EndpointName"], context)
     config = verbs.find(kinds.ENDPOINT_CONFIG, request["EndpointConfigName"], context)
-    generation = int(record.doc.get("_generation", 1)) + 1
-    fleet = fleets.planned(config.doc, config.key.name, generation=generation, context=context)
-    if request.get("RetainAllVariantProperties"):
-        _retain(fleet, record.doc.get(fleets.SERVING))
-    patch = {fleets.NEXT: fleet, "_generation": generation, "FailureReason": None}
-    if "DeploymentConfig" in request:
-        patch["LastDeploymentConfig"] = verbs.plain(request["DeploymentConfig"])
-    return _change(record, patch, context)
+
+    def decide(record: Record) -> Change:
+        _must_be(record, "InService", "Failed")
+        generation = int(record.doc.get(fleets.GENERATION, 1)) + 1
+        fleet = fleets.planned(config.doc, config.key.name, generation=generation, context=context)
+        if request.get("RetainAllVariantProperties"):
+            _retain(fleet, record.doc.get(fleets.SERVING))
+        patch = {fleets.NEXT: fleet, fleets.GENERATION: generation, "FailureReason": None}
+        if "DeploymentConfig" in request:
+            patch["LastDeploymentConfig"] = request["DeploymentConfig"]
+        return Change(to="Updating", patch=patch, is_due=True)
+
+    record = changes.change(kinds.ENDPOINT, request["EndpointName"], context, decide)
+    return {"EndpointArn": record.arn}
 
 
 @operation("UpdateEndpointWeightsAndCapacities")
 def update_endpoint_weights_and_capacities(request: Request, context: Context) -> Answer:
     """Changes how requests are shared out and how many servers each variant has, without a new fleet."""
-    record = _settled(request["EndpointName"], context)
-    if record.status != "InService":
-        raise errors.Conflict(f"The endpoint is in status {record.status}; it must be InService.")
-    fleet = copy.deepcopy(record.doc[fleets.SERVING])
-    for wanted in request["DesiredWeightsAndCapacities"]:
-        refuse(wanted, (Unsupported(path="ServerlessUpdateConfig"),))
-        variant = fleets.variant_of(fleet, wanted["VariantName"])
-        variant["weight"] = wanted.get("DesiredWeight", variant["weight"])
-        variant["count"] = wanted.get("DesiredInstanceCount", variant["count"])
-        if variant["count"] < 1:
-            raise errors.Validation(f"The variant {variant['name']} needs at least one instance.")
-    now = context.ports.clock.now()
-    with context.ports.store.write() as tx:
-        events.changed(
-            tx,
-            kinds.ENDPOINT,
-            record,
-            now=now,
-            patch={fleets.SERVING: fleet},
-            due_at=now,
-            principal=context.caller.arn,
-            request_id=context.request_id,
-        )
-    context.wake()
+    wanted = request["DesiredWeightsAndCapacities"]
+    for one in wanted:
+        refuse(one, (Unsupported(path="ServerlessUpdateConfig"),))
+
+    def decide(record: Record) -> Change:
+        _must_be(record, "InService")
+        fleet = copy.deepcopy(record.doc[fleets.SERVING])
+        for one in wanted:
+            variant = fleets.variant_of(fleet, one["VariantName"])
+            variant["weight"] = one.get("DesiredWeight", variant["weight"])
+            variant["count"] = one.get("DesiredInstanceCount", variant["count"])
+            if variant["count"] < 1:
+                raise errors.Validation(f"The variant {variant['name']} needs at least one instance.")
+        return Change(to="Updating", patch={fleets.SERVING: fleet, "FailureReason": None}, is_due=True)
+
+    record = changes.change(kinds.ENDPOINT, request["EndpointName"], context, decide)
     return {"EndpointArn": record.arn}
 
 
-def _settled(name: str, context: Context) -> Record:
-    """The endpoint, when it is not on its way to another state. Raises errors.Conflict."""
-    record = verbs.find(kinds.ENDPOINT, name, context)
-    if record.status not in ("InService", "Failed"):
-        raise errors.Conflict(f'Cannot update in-progress endpoint "{record.arn}".')
-    return record
+def _must_be(record: Record, *statuses: str) -> None:
+    """Raises errors.Conflict for an endpoint on its way to another state."""
+    if record.status not in statuses:
+        raise errors.Conflict(
+            f'Cannot update in-progress endpoint "{record.arn}"; it is in status {record.status}.'
+        )
 
 
 def _retain(fleet: fleets.Fleet, serving: Mapping[str, Any] | None) -> None:
@@ -83,21 +81,3 @@ def _retain(fleet: fleets.Fleet, serving: Mapping[str, Any] | None) -> None:
         if variant["name"] in now:
             variant |= {member: now[variant["name"]][member] for member in ("weight", "count")}
             fleets.resize(fleet, variant)
-
-
-def _change(record: Record, patch: Answer, context: Context) -> Answer:
-    now = context.ports.clock.now()
-    with context.ports.store.write() as tx:
-        events.changed(
-            tx,
-            kinds.ENDPOINT,
-            record,
-            now=now,
-            to="Updating",
-            patch=patch,
-            due_at=now,
-            principal=context.caller.arn,
-            request_id=context.request_id,
-        )
-    context.wake()
-    return {"EndpointArn": record.arn}

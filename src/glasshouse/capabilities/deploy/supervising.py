@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,17 +10,19 @@ from typing import Any
 
 from glasshouse.capabilities.deploy import fleets, hosting
 from glasshouse.capabilities.deploy.fleets import Fleet, Instance
-from glasshouse.kernel import routes
+from glasshouse.kernel import errors, routes
 from glasshouse.kernel.context import Context
 from glasshouse.kernel.jobs import failures, instances
-from glasshouse.kernel.ports import Exited, Handle
+from glasshouse.kernel.ports import Exited, Handle, Lost
 from glasshouse.kernel.records import Record
 
 LOG_GROUP = "/aws/sagemaker/Endpoints"
 GRACE_S = 30.0
 LONGEST_BACKOFF_S = 60.0
+UNROUTED_S = 6.0
+"""How long a server that was ready may fail its health check before it gets no more requests."""
 UNANSWERED_S = 30.0
-"""How long a server that was ready may fail its health check before it is replaced."""
+"""How much longer before it is replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +54,13 @@ class Supervisor:
         )
 
     def stop(self, instance: Instance, *, grace_s: float = GRACE_S) -> None:
-        if "handle" in instance:
-            self.context.ports.server.stop(Handle(instance["handle"]), grace_s=grace_s)
+        """Tells a server to end. One that may have been started and was not written down is found first."""
+        if "handle" not in instance:
+            place = self._place(instance, self._log_of_lost(instance))
+            if not (place.folder / "run").exists():
+                return
+            instance["handle"] = self.context.ports.server.start(hosting.placeholder(place))
+        self.context.ports.server.stop(Handle(instance["handle"]), grace_s=grace_s)
 
     def has_ended(self, instance: Instance) -> bool:
         """Whether the server is gone; its folder goes with it."""
@@ -62,6 +70,19 @@ class Supervisor:
                 return False
         shutil.rmtree(self._folder(instance), ignore_errors=True)
         return True
+
+    def forget_models(self, keep: set[str]) -> None:
+        """Removes the copies of models that no fleet uses any more."""
+        for folder in self._root.glob(f"{self._made}-model-*"):
+            if folder.name.removeprefix(f"{self._made}-model-") not in keep:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def forget_all(self) -> None:
+        """Removes everything that the endpoint has on disk."""
+        for folder in self._root.glob(f"{self._made}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self._root.rmdir()
 
     def last_words(self, variant: dict[str, Any], instance: Instance) -> str:
         """Why the server ended last, from its log."""
@@ -76,29 +97,44 @@ class Supervisor:
         if "handle" not in instance:
             if instance["retry_at"] > now:
                 return False
-            self._start(variant, instance, now)
+            try:
+                self._start(variant, instance, now)
+            except errors.Fatal as error:
+                self._note_problem(instance, error.reason, now)
             return True
         state = self.context.ports.server.look(Handle(instance["handle"]))
         if state.exited is not None:
             self._note_exit(instance, state.exited, now)
             return True
-        if state.ready != instance["ready"]:
-            instance |= {"ready": state.ready, "changed_at": now}
+        return self._note_health(instance, now, is_well=state.ready)
+
+    def _note_health(self, instance: Instance, now: float, *, is_well: bool) -> bool:
+        """A server under load may answer late; it is left alone for a while."""
+        if is_well:
+            changed = not instance["ready"] or "failing_since" in instance
+            instance.pop("failing_since", None)
+            instance |= {"ready": True, "was_ready": True}
+            return changed
+        if not instance.get("was_ready"):
+            return False
+        if "failing_since" not in instance:
+            instance["failing_since"] = now
             return True
-        if not state.ready and instance.get("was_ready") and now - instance["changed_at"] > UNANSWERED_S:
+        failing_s = now - instance["failing_since"]
+        if failing_s > UNROUTED_S + UNANSWERED_S:
             self.stop(instance, grace_s=0)
-        if state.ready and not instance.get("was_ready"):
-            instance["was_ready"] = True
+        if failing_s > UNROUTED_S and instance["ready"]:
+            instance["ready"] = False
             return True
         return False
 
     def _start(self, variant: dict[str, Any], instance: Instance, now: float) -> None:
-        place = hosting.Place(
-            folder=self._folder(instance),
-            name=f"{self.record.key.name}-{instance['id']}-{instance['exits']}",
-            log=self._log(variant, instance),
-        )
-        hosting.lay_out(variant["container"], place, self.context)
+        """Each start has a folder of its own. The model is fetched once for all servers of the variant."""
+        place = self._place(instance, self._log(variant, instance))
+        instance.setdefault("first_started_at", now)
+        store = self._root / f"{self._made}-model-{variant['model_key']}"
+        hosting.fetch(variant["container"], store, self.context)
+        hosting.lay_out(variant["container"], store, place)
         replica = hosting.replica_of(
             variant["container"],
             place,
@@ -107,27 +143,51 @@ class Supervisor:
             isolated=variant["isolated"],
             role=variant["role"],
         )
-        handle = self.context.ports.server.start(replica)
-        instance |= {"handle": handle, "ready": False, "started_at": now, "changed_at": now}
-        instance.setdefault("first_started_at", now)
+        instance |= {"handle": self.context.ports.server.start(replica), "ready": False, "started_at": now}
 
-    def _note_exit(self, instance: Instance, exited: Any, now: float) -> None:
+    def _note_exit(self, instance: Instance, exited: Exited | Lost, now: float) -> None:
         """The next start uses a fresh folder, after a pause that doubles each time."""
         shutil.rmtree(self._folder(instance), ignore_errors=True)
-        lived_s = now - instance["started_at"]
-        instance["exits"] = (
-            1 if instance.get("was_ready") and lived_s > LONGEST_BACKOFF_S else instance["exits"] + 1
-        )
-        pause = min(LONGEST_BACKOFF_S, 0.5 * 2 ** (instance["exits"] - 1))
-        instance |= {"ready": False, "retry_at": now + pause}
-        instance |= {"code": getattr(exited, "code", 1), "reason": getattr(exited, "reason", "exited")}
+        if instance.pop("was_ready", False) and now - instance["started_at"] > LONGEST_BACKOFF_S:
+            instance["exits"] = 0
+        if isinstance(exited, Exited):
+            instance |= {"code": exited.code, "reason": exited.reason}
+        instance.pop("failing_since", None)
         del instance["handle"]
+        self._note_pause(instance, now)
+
+    def _note_problem(self, instance: Instance, reason: str, now: float) -> None:
+        """The server could not even be started."""
+        shutil.rmtree(self._folder(instance), ignore_errors=True)
+        instance["problem"] = reason
+        self._note_pause(instance, now)
+
+    def _note_pause(self, instance: Instance, now: float) -> None:
+        instance["starts"] += 1
+        instance["exits"] += 1
+        pause_s = min(LONGEST_BACKOFF_S, 0.5 * 2.0 ** min(instance["exits"] - 1, 10))
+        instance |= {"ready": False, "retry_at": now + pause_s}
+
+    @property
+    def _root(self) -> Path:
+        key = self.record.key
+        return self.context.ports.settings.data / "jobs" / key.account / key.region / key.kind / key.name
+
+    @property
+    def _made(self) -> int:
+        """Names return after a deletion, so the creation time is part of every folder's name."""
+        return int(self.record.created_at * 1000)
 
     def _folder(self, instance: Instance) -> Path:
-        key = self.record.key
-        root = self.context.ports.settings.data / "jobs" / key.account / key.region / key.kind / key.name
-        made = int(self.record.created_at * 1000)
-        return root / f"{made}-{instance['id']}-{instance['exits']}"
+        return self._root / f"{self._made}-{instance['id']}-{instance['starts']}"
+
+    def _place(self, instance: Instance, log: Path) -> hosting.Place:
+        name = f"{self.record.key.name}-{instance['id']}-{instance['starts']}"
+        return hosting.Place(folder=self._folder(instance), name=name, log=log)
+
+    def _log_of_lost(self, instance: Instance) -> Path:
+        """Where a placeholder writes the nothing it has to say."""
+        return self._folder(instance) / "log"
 
     def _log(self, variant: dict[str, Any], instance: Instance) -> Path:
         group = f"{LOG_GROUP}/{self.record.key.name}"

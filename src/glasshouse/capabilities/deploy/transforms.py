@@ -35,11 +35,13 @@ def _make_ready(record: Record, context: Context) -> None:
 def _lay_out(record: Record, context: Context, attempt: Attempt) -> None:
     """The model, the host's share of the input files, and the driver's orders."""
     outputs.check_place(context, record.doc["TransformOutput"]["S3OutputPath"])
+    container, store = record.doc[MODEL]["container"], attempt.root / "model"
+    hosting.fetch(container, store, context)
     hosts = _hosts(record)
     source = record.doc["TransformInput"]["DataSource"]["S3DataSource"]
     for index, host in enumerate(hosts):
         place = hosting.Place(folder=attempt.root / host, name=host, log=_log(record, context, attempt, host))
-        hosting.lay_out(record.doc[MODEL]["container"], place, context)
+        hosting.lay_out(container, store, place)
         transform = attempt.opt_ml(host) / "transform"
         (transform / "output").mkdir(parents=True)
         (transform / "input").mkdir()

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from glasshouse.capabilities.registry.kinds import GROUP_MEMBER, MODEL_PACKAGE, MODEL_PACKAGE_GROUP
-from glasshouse.kernel import errors, events, tags, verbs
+from glasshouse.kernel import changes, errors, events, tags, verbs
+from glasshouse.kernel.changes import Change
 from glasshouse.kernel.context import Context
 from glasshouse.kernel.ids import Arn
 from glasshouse.kernel.operations import operation
@@ -83,33 +84,33 @@ def list_model_packages(request: Request, context: Context) -> Answer:
 @operation("UpdateModelPackage")
 def update_model_package(request: Request, context: Context) -> Answer:
     """Approval, metadata and further inference specifications."""
-    record = verbs.find(MODEL_PACKAGE, request["ModelPackageArn"], context)
     _check_containers(request, context)
-    patch = {member: request[member] for member in CHANGEABLE if member in request}
+    record = changes.change(
+        MODEL_PACKAGE,
+        request["ModelPackageArn"],
+        context,
+        lambda record: Change(patch=_updated(record, request, context)),
+    )
+    return {"ModelPackageArn": record.arn}
+
+
+def _updated(record: Record, request: Request, context: Context) -> Answer:
+    """The members that an update changes."""
     properties = {
         **record.doc.get("CustomerMetadataProperties", {}),
         **request.get("CustomerMetadataProperties", {}),
     }
     for key in request.get("CustomerMetadataPropertiesToRemove", []):
         properties.pop(key, None)
-    patch["CustomerMetadataProperties"] = properties
-    more = request.get("AdditionalInferenceSpecificationsToAdd", [])
-    patch["AdditionalInferenceSpecifications"] = [
-        *record.doc.get("AdditionalInferenceSpecifications", []),
-        *more,
-    ]
-    patch["LastModifiedBy"] = _by(context)
-    with context.ports.store.write() as tx:
-        events.changed(
-            tx,
-            MODEL_PACKAGE,
-            record,
-            now=context.ports.clock.now(),
-            patch=verbs.plain(patch),
-            principal=context.caller.arn,
-            request_id=context.request_id,
-        )
-    return {"ModelPackageArn": record.arn}
+    return {
+        **{member: request[member] for member in CHANGEABLE if member in request},
+        "CustomerMetadataProperties": properties,
+        "AdditionalInferenceSpecifications": [
+            *record.doc.get("AdditionalInferenceSpecifications", []),
+            *request.get("AdditionalInferenceSpecificationsToAdd", []),
+        ],
+        "LastModifiedBy": _by(context),
+    }
 
 
 def _add_version(

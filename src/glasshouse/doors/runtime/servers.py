@@ -68,6 +68,7 @@ class Servers:
             found = self._pools[address] = aiohttp.ClientSession(
                 connector=_connector(address),
                 auto_decompress=False,
+                skip_auto_headers=("Content-Type", "User-Agent", "Accept", "Accept-Encoding"),
                 timeout=aiohttp.ClientTimeout(total=None),
             )
         self._pools.move_to_end(address)
