@@ -1,0 +1,74 @@
+"""What the store must say once a data folder's server has ended, whatever happened to it before."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from glasshouse import app
+from glasshouse.engines.store.sqlite import SqliteStore
+from glasshouse.kernel.kinds import Machine
+from glasshouse.kernel.records import Event, Reading
+
+EVERYTHING = 10**7
+
+
+def check(data: Path, *, acknowledged: Iterable[str]) -> None:
+    """Every resource's events are one declared way to its status, and every acknowledged request is in the audit.
+
+    acknowledged: the ids of requests that were answered without an error.
+    """
+    with _opened(data) as view:
+        machines = {kind.noun: kind.states for one in app.load_capabilities() for kind in one.kinds}
+        for arn, events in _by_arn(view.events(limit=EVERYTHING)).items():
+            status = _way(arn, events, machines)
+            found = view.find_arn(arn)
+            assert (found.status if found else None) == status, f"{arn} is {found}, its events say {status}"
+        _check_audit(view, set(acknowledged))
+
+
+@contextlib.contextmanager
+def _opened(data: Path) -> Iterator[Reading]:
+    store = SqliteStore(data / "glasshouse.db")
+    with store.read() as view:
+        yield view
+    store.close()
+
+
+def _way(arn: str, events: list[Event], machines: Mapping[str, Machine | None]) -> str | None:
+    """The status at the end of the events, None for a resource that is gone."""
+    status = None
+    for event in events:
+        machine = machines[event.kind]
+        if event.what == "created":
+            assert status is None, f"{arn} was created twice"
+            assert machine is None or event.to_status == machine.first
+            status = event.to_status
+        elif event.what == "moved":
+            assert machine is not None
+            assert event.from_status == status, f"{arn} moved from {event.from_status}, but it was {status}"
+            assert event.to_status in machine.moves[event.from_status], f"undeclared: {event}"
+            status = event.to_status
+        elif event.what == "deleted":
+            assert event.from_status == status, (
+                f"{arn} was deleted as {event.from_status}, but it was {status}"
+            )
+            status = None
+    return status
+
+
+def _check_audit(view: Reading, acknowledged: set[str]) -> None:
+    entries = view.audit(limit=EVERYTHING)
+    times = collections.Counter(entry.request_id for entry in entries)
+    assert [one for one, count in times.items() if count > 1] == []
+    missing = acknowledged - {entry.request_id for entry in entries if entry.outcome == "ok"}
+    assert not missing, f"{len(missing)} acknowledged requests are not in the audit: {sorted(missing)[:3]}"
+
+
+def _by_arn(events: Iterable[Event]) -> dict[str, list[Event]]:
+    found: dict[str, list[Event]] = collections.defaultdict(list)
+    for event in events:
+        found[event.arn].append(event)
+    return found
