@@ -39,12 +39,13 @@ class S3Server:
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
 
-    def client(self, *, url: str = "", **config: Any) -> Any:
+    def client(self, *, verify: str | None = None, **config: Any) -> Any:
         """A boto3 client. Retries are off, so that what is answered is seen."""
         known = identities.credential()
         return boto3.client(
             "s3",
-            endpoint_url=url or self.url,
+            endpoint_url=self.url,
+            verify=verify,
             region_name=REGION,
             aws_access_key_id=known.access_key_id,
             aws_secret_access_key=known.secret_access_key,
@@ -53,8 +54,10 @@ class S3Server:
 
 
 @contextlib.contextmanager
-def running(folder: Path, *, patience_s: float = 15.0) -> Iterator[S3Server]:
-    """A door on a free port over a store and blobs in the folder."""
+def running(
+    folder: Path, *, patience_s: float = 15.0, certificate: tuple[Path, Path] | None = None
+) -> Iterator[S3Server]:
+    """A door on a free port over a store and blobs in the folder; with TLS when given certificate and key."""
     clock = SystemClock()
     store = SqliteStore(folder / "glasshouse.db")
     objects = Objects(store=store, files=LocalFiles(folder / "blobs", clock=clock), clock=clock)
@@ -67,6 +70,6 @@ def running(folder: Path, *, patience_s: float = 15.0) -> Iterator[S3Server]:
         region=REGION,
         patience_s=patience_s,
     )
-    with servers.serving(door) as url:
+    with servers.serving(door, certificate=certificate) as url:
         yield S3Server(url=url, objects=objects, store=store, folder=folder)
     store.close()
