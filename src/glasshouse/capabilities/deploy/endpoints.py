@@ -16,7 +16,7 @@ from glasshouse.capabilities.deploy.supervising import Supervisor
 from glasshouse.kernel import routes
 from glasshouse.kernel.context import Context
 from glasshouse.kernel.records import Record
-from glasshouse.kernel.work import Move, Outcome, Wait
+from glasshouse.kernel.work import FAILURES, LAST_FAILURE, MAX_FAILURES, Move, Outcome, Wait
 
 BUILDING_S = 0.05
 SERVING_S = 0.5
@@ -28,7 +28,16 @@ MOST_EXITS = 3
 def step(record: Record, context: Context) -> Outcome:
     """One step of an endpoint."""
     doc = copy.deepcopy(dict(record.doc))
+    if record.status in ("Creating", "Updating") and doc.get(FAILURES, 0) >= MAX_FAILURES - 1:
+        return _given_up(doc, f"InternalError: {doc.get(LAST_FAILURE, 'the servers could not be started')}")
     return _STEPS[record.status](record, doc, Supervisor(record=record, context=context))
+
+
+def _given_up(doc: dict[str, Any], reason: str) -> Outcome:
+    """Before the work loop gives up, which would leave servers running that nobody looks after."""
+    if doc.get(NEXT):
+        return _not_built(doc, reason)
+    return Move(to="InService", patch={"FailureReason": reason[:1024]}, after_s=SERVING_S)
 
 
 def _build(_record: Record, doc: dict[str, Any], supervisor: Supervisor) -> Outcome:
