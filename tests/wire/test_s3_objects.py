@@ -7,10 +7,14 @@ import datetime as dt
 import hashlib
 import io
 import os
+import threading
+import tracemalloc
 from typing import Any
 
 import botocore.exceptions
 import pytest
+
+from tests.support import s3
 
 KEYS = [
     "plain",
@@ -303,3 +307,68 @@ def test_what_sagemakers_sdk_sends_with_a_source_archive_is_taken(client: Any, b
         RequestPayer="requester",
     )
     assert "ServerSideEncryption" not in client.head_object(Bucket=bucket, Key="k")
+
+
+@pytest.mark.slow
+def test_readers_see_one_writers_bytes_and_never_a_mixture(s3_server: s3.S3Server, bucket: str) -> None:
+    client = s3_server.client(max_pool_connections=8)
+    client.put_object(Bucket=bucket, Key="k", Body=bytes(300_000))
+    mixtures: list[bytes] = []
+
+    def write(number: int) -> None:
+        for turn in range(6):
+            client.put_object(Bucket=bucket, Key="k", Body=bytes([number + turn]) * (300_000 + number))
+
+    def read(_: int) -> None:
+        for _turn in range(12):
+            content = client.get_object(Bucket=bucket, Key="k")["Body"].read()
+            if content.count(content[:1]) != len(content):
+                mixtures.append(content)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(3) for work in (write, read)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert mixtures == []
+    client.close()
+
+
+@pytest.mark.slow
+def test_an_upload_does_not_gather_in_memory(s3_server: s3.S3Server, client: Any, bucket: str) -> None:
+    """The door hands on what came; the least that an upload in one piece would need is not there at any time."""
+    tracemalloc.start()
+    try:
+        client.put_object(Bucket=bucket, Key="k", Body=Zeros(64 << 20))
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 24 << 20
+    assert client.head_object(Bucket=bucket, Key="k")["ContentLength"] == 64 << 20
+
+
+class Zeros(io.RawIOBase):
+    """So many zeros, without holding them."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._at = 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = min((0, self._at, self._size)[whence] + offset, self._size)
+        return self._at
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        taken = min(len(buffer), self._size - self._at)
+        buffer[:taken] = bytes(taken)
+        self._at += taken
+        return taken
