@@ -11,6 +11,7 @@ from glasshouse.kernel.context import Context
 from glasshouse.kernel.jobs import instances, requests
 from glasshouse.kernel.kinds import IN_USE, MISSING_JOB, Doc, Kind, Machine
 from glasshouse.kernel.unsupported import Unsupported, refuse
+from glasskit.container.batch import formats, paths
 
 MAX_PAYLOAD_TOTAL_MB = 100
 LONGEST_PATH = 63
@@ -56,11 +57,13 @@ def _check_processing(doc: Doc) -> None:
     """A filter or a join needs records: one in, one out."""
     processing = doc.get("DataProcessing", {})
     for member in ("InputFilter", "OutputFilter"):
-        path = processing.get(member, "$")
-        if len(path) > LONGEST_PATH or not path.startswith("$"):
-            raise errors.Validation(
-                f"DataProcessing.{member} must be a JSONPath of at most {LONGEST_PATH} characters, not {path!r}."
-            )
+        _check_path(member, processing.get(member, "$"))
+    path = paths.parse(processing.get("InputFilter", "$"))
+    if path.names_members and formats.format_of(doc["TransformInput"].get("ContentType", "")) == "csv":
+        raise errors.Validation(
+            f"DataProcessing.InputFilter {path.text!r} names members, and CSV records have columns only; use "
+            "numbers such as $[0,2] or $[1:]."
+        )
     joins = processing.get("JoinSource", "None") != "None"
     split = doc["TransformInput"].get("SplitType", "None")
     if joins and split not in ("None", "Line"):
@@ -72,6 +75,17 @@ def _check_processing(doc: Doc) -> None:
     concurrent, payload = doc.get("MaxConcurrentTransforms", 1), doc.get("MaxPayloadInMB", 6)
     if max(1, concurrent) * payload > MAX_PAYLOAD_TOTAL_MB:
         raise errors.Validation("MaxConcurrentTransforms times MaxPayloadInMB must not be above 100.")
+
+
+def _check_path(member: str, text: str) -> None:
+    if len(text) > LONGEST_PATH:
+        raise errors.Validation(f"DataProcessing.{member} must have at most {LONGEST_PATH} characters.")
+    try:
+        paths.parse(text)
+    except paths.BadPath as error:
+        raise errors.Validation(
+            f"DataProcessing.{member} is not a JSONPath that is known here: {error}."
+        ) from error
 
 
 def _uses(doc: Mapping[str, Any]) -> Iterable[tuple[str, str]]:

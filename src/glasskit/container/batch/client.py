@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import threading
@@ -36,18 +37,26 @@ class Client:
         self._path = path
         self._timeout_s = timeout_s
         self._mine = threading.local()
+        self._opened: list[_Connection] = []
+
+    def close(self) -> None:
+        """Closes the connections of all threads; none may be in use."""
+        while self._opened:
+            self._opened.pop().close()
 
     def get(self, path: str, *, timeout_s: float) -> Reply:
-        return self._once(_Connection(self._path, timeout_s), "GET", path, None, {})
+        connection = _Connection(self._path, timeout_s)
+        with contextlib.closing(connection):
+            return self._once(connection, "GET", path, None, {})
 
     def post(self, body: bytes, headers: dict[str, str]) -> Reply:
         connection: _Connection | None = getattr(self._mine, "connection", None)
         if connection is None:
             connection = self._mine.connection = _Connection(self._path, self._timeout_s)
+            self._opened.append(connection)
         reply = self._once(connection, "POST", "/invocations", body, headers)
         if reply.status == 0:
-            connection.close()
-            self._mine.connection = None
+            connection.close()  # the next request opens it again
         return reply
 
     def _once(

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent import futures
 from dataclasses import asdict
 from pathlib import Path
@@ -41,10 +41,13 @@ def main(base: Path) -> int:
         with _server(orders) as (server, client):
             orders = ordering.completed(orders, _parameters(client))
             failures = {name: _file(base, name, orders, client, server) for name in orders.files}
-    except (ServerFailed, records.BadFile, paths.BadPath) as error:
+    except ServerFailed as error:
+        print(f"Error: {error}", flush=True)  # the cause stands above, in the server's own words
+        return 1
+    except (records.BadFile, paths.BadPath) as error:
         _tell(base, str(error))
         return 1
-    failed = {name: found for name, found in failures.items() if found}
+    failed = {name: found for name, found in failures.items() if found.n_failed}
     if failed:
         _tell(base, _summary(failed))
         return RECORDS_FAILED
@@ -64,6 +67,7 @@ def _server(orders: Orders) -> Iterator[tuple[subprocess.Popen[bytes], Client]]:
             client = Client(socket, timeout_s=orders.timeout_s)
             _wait_until_ready(server, client)
             yield server, client
+            client.close()
         finally:
             server.terminate()
             try:
@@ -93,31 +97,48 @@ def _parameters(client: Client) -> dict[str, object]:
     return found if isinstance(found, dict) else {}
 
 
+class _Failures:
+    """The records of one file that failed: all of them in a file beside the output, the first few in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.first: list[Failure] = []
+        self.n_failed = 0
+
+    def add(self, found: Sequence[Failure]) -> None:
+        if not found:
+            return
+        with self._path.open("a") as file:
+            file.writelines(json.dumps(asdict(failure)) + "\n" for failure in found)
+        self.first += found[: FAILURES_NAMED - len(self.first)]
+        self.n_failed += len(found)
+
+
 def _file(
     base: Path, name: str, orders: Orders, client: Client, server: subprocess.Popen[bytes]
-) -> list[Failure]:
+) -> _Failures:
     """One input file to one output file; the records that failed, which are listed in a file beside it too."""
     target = base / "transform" / "output" / f"{name}.out"
     target.parent.mkdir(parents=True, exist_ok=True)
     found = records.read(
-        base / "transform" / "input" / name, split=orders.split, compression=orders.compression
+        base / "transform" / "input" / name,
+        split=orders.split,
+        compression=orders.compression,
+        limit_bytes=orders.limit_bytes,
     )
-    failures: list[Failure] = []
+    failures = _Failures(target.with_suffix(".err"))
     n_done, report_at = 0, time.monotonic() + REPORT_S
     with target.open("wb") as out:
         for sent in _ordered(found, orders, Sender(orders, client)):
             out.writelines(sent.pieces)
-            failures += sent.failures
+            failures.add(sorted(sent.failures, key=lambda failure: failure.record))
             n_done += len(sent.pieces) + len(sent.failures)
             if server.poll() is not None:
                 raise ServerFailed(f"the model server ended with status {server.returncode}")
             if time.monotonic() > report_at:
-                print(f"{name}: {n_done} answers, {len(failures)} records failed", flush=True)
+                print(f"{name}: {n_done} answers, {failures.n_failed} records failed", flush=True)
                 report_at = time.monotonic() + REPORT_S
-    if failures:
-        errors = "".join(json.dumps(asdict(failure)) + "\n" for failure in failures)
-        target.with_suffix(".err").write_text(errors)
-    print(f"{name}: done, {n_done} answers, {len(failures)} records failed", flush=True)
+    print(f"{name}: done, {n_done} answers, {failures.n_failed} records failed", flush=True)
     return failures
 
 
@@ -125,18 +146,21 @@ def _ordered(found: Iterator[records.Record], orders: Orders, sender: Sender) ->
     """Several requests at a time, answers in the order of the records, a bounded number in hand."""
     n_threads = max(1, orders.max_concurrent or 1)
     in_hand: collections.deque[futures.Future[Sent]] = collections.deque()
-    with futures.ThreadPoolExecutor(n_threads) as pool:
+    pool = futures.ThreadPoolExecutor(n_threads)
+    try:
         for batch in records.grouped(found, single=orders.single, limit_bytes=orders.limit_bytes):
             in_hand.append(pool.submit(sender.send, batch))
             if len(in_hand) > 2 * n_threads:
                 yield in_hand.popleft().result()
         while in_hand:
             yield in_hand.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _summary(failed: dict[str, list[Failure]]) -> str:
-    total = sum(len(found) for found in failed.values())
-    first = [(name, failure) for name, found in failed.items() for failure in found][:FAILURES_NAMED]
+def _summary(failed: Mapping[str, _Failures]) -> str:
+    total = sum(found.n_failed for found in failed.values())
+    first = [(name, failure) for name, found in failed.items() for failure in found.first][:FAILURES_NAMED]
     named = "; ".join(f"{name} record {f.record}: {f.status} {f.message}" for name, f in first)
     return f"{total} records failed, the others were transformed: {named}. The .err files list them all."
 

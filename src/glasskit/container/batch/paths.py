@@ -32,6 +32,7 @@ class _Step:
     keys: tuple[str, ...] | None = None
     indices: tuple[int, ...] | None = None
     span: slice | None = None
+    every: bool = False
     is_list: bool = False
 
 
@@ -45,6 +46,11 @@ class Path:
     @property
     def whole(self) -> bool:
         return not self.steps
+
+    @property
+    def names_members(self) -> bool:
+        """Whether the path asks for members by name, as only objects have them."""
+        return any(step.keys is not None for step in self.steps)
 
     def apply(self, record: Any) -> Any:
         """What the path selects: one value, or a list when it can select several. Raises NoMatch."""
@@ -73,7 +79,7 @@ def _step(found: re.Match[str]) -> _Step:
     if found["name"] is not None:
         return _Step(keys=(found["name"],))
     if found["star"] is not None:
-        return _Step(span=slice(None), is_list=True)
+        return _Step(every=True, is_list=True)
     if found["keys"] is not None:
         keys = tuple(re.findall(r"'([^']*)'", found["keys"]))
         return _Step(keys=keys, is_list=len(keys) > 1)
@@ -95,12 +101,12 @@ def _applied(step: _Step, value: Any, text: str) -> Any:
 def _chosen(step: _Step, value: Any) -> list[Any]:
     if step.keys is not None:
         return [value[key] for key in step.keys]
-    if isinstance(value, dict):
-        if step.span != slice(None):
-            raise TypeError
+    if step.every and isinstance(value, dict):
         return list(value.values())
     if not isinstance(value, list):
         raise TypeError
+    if step.every:
+        return value
     if step.span is not None:
         return value[step.span]
     return [value[index] for index in step.indices or ()]

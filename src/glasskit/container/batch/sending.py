@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ from glasskit.container.batch.orders import Orders
 from glasskit.container.batch.records import Batch, Record
 
 LONGEST_MESSAGE = 500
+LONGEST_PAUSE_S = 2.0
+Ready = tuple[Record, bytes]
+"""A record and what is sent of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,31 +52,31 @@ class Sender:
         return self._orders.join != "None" or not self._output.whole
 
     def send(self, batch: Batch) -> Sent:
-        """All records of the batch; those that cannot be sent together are sent one by one."""
+        """All records of the batch; a batch that is refused is halved until the record at fault stands alone."""
         ready, failures = self._filtered(batch.records)
-        if not ready:
-            return Sent(failures=failures)
-        reply = self._posted([body for _, body in ready], self._orders.retries)
-        if not 200 <= reply.status < 300:
-            if len(ready) > 1:
-                return _together([Sent(failures=failures), *(self._alone(one, body) for one, body in ready)])
-            failed = _failure(ready[0][0], reply.status, reply.body.decode(errors="replace"))
-            return Sent(failures=(*failures, failed))
-        finished = self._finished([record for record, _ in ready], reply)
-        return _together([Sent(failures=failures), finished])
+        sent = self._together_or_apart(ready, self._orders.retries) if ready else Sent()
+        return _together([Sent(failures=failures), sent])
 
-    def _alone(self, record: Record, body: bytes) -> Sent:
-        reply = self._posted([body], 0)
-        if not 200 <= reply.status < 300:
-            return Sent(failures=(_failure(record, reply.status, reply.body.decode(errors="replace")),))
-        return self._finished([record], reply)
+    def _together_or_apart(self, ready: Sequence[Ready], retries: int) -> Sent:
+        reply = self._posted([body for _, body in ready], retries)
+        if 200 <= reply.status < 300:
+            answers = self._answers(reply, len(ready))
+            if answers is not None:
+                return self._finished([record for record, _ in ready], reply, answers)
+            trouble = f"the server answered another number of lines than {len(ready)}"
+        else:
+            trouble = reply.body.decode(errors="replace")
+        if len(ready) == 1 or reply.status == 0:
+            return Sent(failures=tuple(_failure(record, reply.status, trouble) for record, _ in ready))
+        half = len(ready) // 2
+        return _together([self._together_or_apart(part, 0) for part in (ready[:half], ready[half:])])
 
-    def _filtered(self, records: Sequence[Record]) -> tuple[list[tuple[Record, bytes]], tuple[Failure, ...]]:
-        ready: list[tuple[Record, bytes]] = []
+    def _filtered(self, records: Sequence[Record]) -> tuple[list[Ready], tuple[Failure, ...]]:
+        ready: list[Ready] = []
         failures: list[Failure] = []
         for record in records:
-            if len(record.body) > self._orders.limit_bytes:
-                text = f"the record has {len(record.body)} bytes, more than MaxPayloadInMB allows"
+            if record.size_bytes > self._orders.limit_bytes:
+                text = f"the record has {record.size_bytes} bytes, more than MaxPayloadInMB allows"
                 failures.append(_failure(record, 413, text))
                 continue
             try:
@@ -90,25 +94,34 @@ class Sender:
     def _posted(self, bodies: Sequence[bytes], retries: int) -> Reply:
         body = b"".join(bodies) if self._orders.split == "RecordIO" else b"\n".join(bodies)
         reply = self._client.post(body, self._headers)
-        while retries > 0 and (reply.status == 0 or reply.status >= 500):
-            retries -= 1
+        for attempt in range(retries):
+            if reply.status != 0 and reply.status < 500:
+                break
+            time.sleep(min(LONGEST_PAUSE_S, 0.05 * 2**attempt))
             reply = self._client.post(body, self._headers)
         return reply
 
-    def _finished(self, records: Sequence[Record], reply: Reply) -> Sent:
+    def _answers(self, reply: Reply, n_records: int) -> list[bytes] | None:
+        """One answer for each record where they must be told apart, else all in one; None when they do not fit."""
         if not self._by_record:
-            return Sent(pieces=(self._assembled(reply.body),))
-        answers = reply.body.rstrip(b"\n").split(b"\n") if len(records) > 1 else [reply.body.rstrip(b"\n")]
-        if len(answers) != len(records):
-            text = f"the server answered {len(answers)} lines for {len(records)} records"
-            return Sent(failures=tuple(_failure(record, 400, text) for record in records))
+            return [reply.body]
+        body = reply.body.removesuffix(b"\n")
+        if n_records == 1:
+            return [body]
+        lines = body.split(b"\n")
+        return lines if len(lines) == n_records else None
+
+    def _finished(self, records: Sequence[Record], reply: Reply, answers: Sequence[bytes]) -> Sent:
+        if not self._by_record:
+            return Sent(pieces=tuple(self._assembled(answer) for answer in answers))
         form = formats.format_of(reply.content_type)
         if form == "other":
             form = self._form
-        sent = [self._joined(record, answer, form) for record, answer in zip(records, answers, strict=True)]
-        return _together(sent)
+        return _together([self._joined(r, answer, form) for r, answer in zip(records, answers, strict=True)])
 
     def _joined(self, record: Record, answer: bytes, form: formats.Format) -> Sent:
+        if self._orders.join == "Input" and self._form == form == "csv" and self._output.whole:
+            return Sent(pieces=(self._assembled(record.body + b"," + answer.rstrip(b"\r")),))
         try:
             value = formats.parse(answer, form)
             if self._orders.join == "Input":
