@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import threading
@@ -13,11 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glasshouse.engines.files import disk as disks
 from glasshouse.engines.files import envelope
 from glasshouse.engines.files.local import LocalFiles
 from glasshouse.engines.files.s3 import Access, S3Files
 from glasshouse.kernel import ids
 from glasshouse.kernel.clock import SystemClock
+from glasshouse.kernel.objects import Intake
 from glasshouse.kernel.ports import Blob, Files
 from tests.support import identities, s3
 
@@ -210,3 +213,28 @@ def test_what_writers_left_unfinished_is_cleared_by_age(tmp_path: Path) -> None:
 def test_an_envelope_is_read_as_it_was_written(domain: str, key: str, content: bytes) -> None:
     written = envelope.encode(envelope.Envelope(domain=domain, key=key))
     assert envelope.decode(written + content) == (envelope.Envelope(domain=domain, key=key), len(written))
+
+
+class FullDisk(disks.RealDisk):
+    """A disk with room for a header and one piece of content."""
+
+    def create(self, path: Path) -> disks.Output:
+        output = super().create(path)
+        room = iter(range(2))
+
+        def write(data: bytes) -> None:
+            if next(room, None) is None:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+        output.write = write  # type: ignore[method-assign] # the file itself stays real
+        return output
+
+
+def test_a_full_disk_is_told_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    files = LocalFiles(tmp_path / "blobs", clock=SystemClock(), disk=FullDisk())
+    with Intake(files.writer()) as intake:
+        intake.send(b"there is room for this")
+        with pytest.raises(OSError, match="No space left"):
+            intake.send(b"and none for this")
+    assert list((tmp_path / "blobs/plain/incoming").iterdir()) == []
+    assert list(files.digests()) == []

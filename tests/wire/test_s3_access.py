@@ -70,6 +70,9 @@ def test_presigned_urls(s3_server: s3.S3Server, bucket: str, version: str) -> No
         "get_object", Params={"Bucket": bucket, "Key": key, "ResponseContentType": "text/csv"}
     )
     assert fetch(named).headers["content-type"] == "text/csv"
+    listed = client.generate_presigned_url("list_objects_v2", Params={"Bucket": bucket, "MaxKeys": 1})
+    assert b"<KeyCount>1</KeyCount>" in fetch(listed).body
+    assert fetch(listed.replace(bucket, f"{bucket}/x")).status == 403
     client.close()
 
 

@@ -119,7 +119,8 @@ class Verifier:
     def _verified_v2(self, head: Head) -> Verified:
         claim = version2.claimed(head)
         credential = self._admitted_v2(claim)
-        if not _same(version2.signature(head, claim, credential.secret_access_key), claim.signature):
+        signed = version2.signatures(head, claim, credential.secret_access_key)
+        if not any(_same(signature, claim.signature) for signature in signed):
             raise refusals.refusal("s3", "mismatch")
         return _verified(credential, "s3", self._region, payload.Unsigned())
 

@@ -51,8 +51,16 @@ def claimed(head: Head) -> ClaimV2:
     )
 
 
-def signature(head: Head, claim: ClaimV2, secret: str) -> str:
-    """What the holder of the secret would have signed."""
+def signatures(head: Head, claim: ClaimV2, secret: str) -> tuple[str, ...]:
+    """What the holder of the secret would have signed; botocore signs the path of a bucket alone with a slash."""
+    return tuple(_signature(head, claim, secret, path) for path in _signed_paths(head.path))
+
+
+def _signed_paths(path: str) -> tuple[str, ...]:
+    return (path,) if "/" in path[1:] or path == "/" else (path, f"{path}/")
+
+
+def _signature(head: Head, claim: ClaimV2, secret: str, path: str) -> str:
     signer = _Signer(botocore.credentials.Credentials(claim.key_id, secret), claim.expires_at)
     headers: Any = botocore.compat.HTTPHeaders()
     query = {n: urllib.parse.unquote_plus(v) for n, v in head.parameters()}
@@ -64,7 +72,7 @@ def signature(head: Head, claim: ClaimV2, secret: str) -> str:
         if name.startswith("x-amz-"):
             headers[name] = value
     url = botocore.compat.urlsplit(f"http://host{head.path}?{head.query}")
-    text: str = signer.get_signature(head.method, url, headers)
+    text: str = signer.get_signature(head.method, url, headers, auth_path=path)
     return text
 
 
