@@ -48,10 +48,8 @@ class _Search:
             found = self._among_few(one)
             if found is not None:
                 return found
-        found = self._among_next()
-        if len(found) == self._query.limit or not self._has_more():
-            return found
-        return self._rare(columns)
+        found, is_end = self._among_next()
+        return found if is_end or len(found) == self._query.limit else self._rare(columns)
 
     def _in_order(self) -> Rows:
         """Reads on in the order until the page is full."""
@@ -67,27 +65,41 @@ class _Search:
         n_rows = sa.select(sa.func.count()).select_from(seen.limit(FEW + 1).subquery())
         return self._by_index(one) if self._connection.execute(n_rows).scalar_one() <= FEW else None
 
-    def _among_next(self) -> Rows:
-        """What satisfies the filters among the next rows of the order."""
+    def _among_next(self) -> tuple[Rows, bool]:
+        """What satisfies the filters among the next rows of the order, and whether those were the last ones."""
         needed = {"id", "name", self._query.sort}
         needed |= {"doc" if one.in_doc else one.field for one in self._filters}
-        ahead = self._along(sa.select(*(_C[name] for name in sorted(needed)))).limit(AHEAD).subquery()
-        kept = sa.select(ahead.c.id).where(*self._holds(ahead.c, self._filters))
-        return self._by_id(kept.order_by(*self._order(ahead.c)))
-
-    def _has_more(self) -> bool:
-        beyond = self._along(sa.select(_C.id)).offset(AHEAD).limit(1)
-        return self._connection.execute(beyond).first() is not None
+        ahead = self._along(sa.select(*(_C[name] for name in sorted(needed)))).limit(AHEAD).cte("ahead")
+        n_seen = sa.select(sa.func.count()).select_from(ahead).scalar_subquery()
+        kept = sa.select(*ahead.c).where(*self._holds(ahead.c, self._filters)).subquery()
+        once = sa.select(sa.literal(1).label("one")).subquery()
+        joined = sa.select(n_seen, kept.c.id).select_from(once.outerjoin(kept, sa.true()))
+        found = self._connection.execute(
+            joined.order_by(*self._order(kept.c)).limit(self._query.limit)
+        ).fetchall()
+        ids = [row.id for row in found if row.id is not None]
+        return self._of(ids), found[0][0] < AHEAD
 
     def _rare(self, columns: Sequence[Condition]) -> Rows:
         for one in columns:
             if one.operator != "contains":
                 return self._by_index(one)
-            if self._dialect == "postgresql" or len(one.value) < PART:
+            if self._dialect == "postgresql":
+                return self._by_parts(one.value)
+            if len(one.value) < PART:
                 found = self._of_ids(self._ids_with(one.value))
                 if found is not None:
                     return found
         return self._in_order()
+
+    def _by_parts(self, text: str) -> Rows:
+        """Of the names that have all the parts of the text, those that contain it."""
+        pieces = [text[n : n + PART] for n in range(max(1, len(text) - PART + 1))]
+        known = sa.func.parts_of(_C.name).op("@>")(sa.cast(pieces, sa.ARRAY(sa.Text)))
+        hidden = (_hidden(check) for check in self._all())
+        return self._fetch(
+            sa.select(RESOURCE).where(known, *hidden).order_by(*(_unindexed(p) for p in self._order(_C)))
+        )
 
     def _by_index(self, one: Condition) -> Rows:
         """Reads what the condition's own index has, and sorts it."""
@@ -104,12 +116,7 @@ class _Search:
         return self._fetch(wanted.order_by(*self._order(_C))) if ids else []
 
     def _ids_with(self, part: str) -> Sequence[int]:
-        """The rows whose names contain it, or more of them than are few."""
-        if self._dialect == "postgresql":
-            pieces = [part[n : n + PART] for n in range(max(1, len(part) - PART + 1))]
-            known = sa.func.parts_of(_C.name).op("@>")(sa.cast(pieces, sa.ARRAY(sa.Text)))
-            statement = sa.select(_C.id).where(known, *self._scope()).limit(FEW + 1)
-            return self._connection.execute(statement).scalars().all()
+        """The rows whose names contain the short text, or more of them than are few."""
         terms = sa.text("SELECT term FROM resource_part WHERE term >= :start AND term < :end LIMIT :most")
         limits = {"start": part, "end": expressions.successor(part), "most": FEW + 1}
         found = self._connection.execute(terms, limits).scalars().all()
@@ -165,10 +172,12 @@ class _Search:
         return statement.with_hint(RESOURCE, f"INDEXED BY {index}" if index else "NOT INDEXED", "sqlite")
 
     def _by_id(self, ids: sa.Select[Any]) -> Rows:
+        return self._of(self._connection.execute(ids.limit(self._query.limit)).scalars().all())
+
+    def _of(self, ids: Sequence[int]) -> Rows:
         """The rows behind the ids: only those that are shown are read."""
-        found = self._connection.execute(ids.limit(self._query.limit)).scalars().all()
-        wanted = self._hinted(sa.select(RESOURCE).where(_C.id.in_(found)), "")
-        return self._fetch(wanted.order_by(*self._order(_C))) if found else []
+        wanted = self._hinted(sa.select(RESOURCE).where(_C.id.in_(ids)), "")
+        return self._fetch(wanted.order_by(*self._order(_C))) if ids else []
 
     def _fetch(self, statement: sa.Select[Any]) -> Rows:
         return self._connection.execute(statement.limit(self._query.limit)).fetchall()
