@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _WATCH_S = 0.25
 _DRAIN_S = 5.0
+_TURN_S = 0.002
 _NEVER = float("inf")
 
 
@@ -35,8 +36,7 @@ def detach(run_dir: str, *, now: Callable[[], float]) -> int:
     os.umask(0o077)
     status = 1
     try:
-        lock = records.take(run_dir)
-        if lock is None or records.read(run_dir, records.STARTED) is not None:
+        if not _take(run_dir):
             os.write(theirs, b"!")
             return 0
         started_at = now()
@@ -54,6 +54,17 @@ def detach(run_dir: str, *, now: Callable[[], float]) -> int:
         status = 0
     finally:
         os._exit(status)
+
+
+def _take(run_dir: str) -> bool:
+    """Whether this keeper owns the run now; False once another has recorded that it does or did."""
+    while True:
+        lock = records.take(run_dir)
+        if records.read(run_dir, records.STARTED) is not None:
+            return False
+        if lock is not None:
+            return True
+        time.sleep(_TURN_S)
 
 
 class Keeper:

@@ -151,8 +151,10 @@ def _state(run_dir: Path) -> ports.Running | ports.Exited | None:
     )  # read last: a keeper that is gone by now wrote it before
     if ended is not None:
         return ports.Exited(**ended)
-    if keeper is None or started is None:
+    if keeper is None:
         return None
+    if started is None:  # it has taken the run and not yet said so
+        return ports.Running(started_at=(run_dir / records.LOCK).stat().st_mtime)
     return ports.Running(started_at=started["started_at"])
 
 
