@@ -95,7 +95,10 @@ def replica_of(
         name="model",
         argv=runtime.command["inference"],
         env=env,
-        mounts=(*built.mounts, Mount(source=place.folder / "ml", target=OPT_ML, writable=True)),
+        mounts=(
+            *environment.mounts(context, environment=built, network=network),
+            Mount(source=place.folder / "ml", target=OPT_ML, writable=True),
+        ),
         log=place.log,
         workdir=OPT_ML,
     )

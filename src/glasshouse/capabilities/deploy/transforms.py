@@ -108,7 +108,10 @@ def _host(record: Record, context: Context, attempt: Attempt, name: str) -> Host
         name=name,
         argv=DRIVER,
         env=env,
-        mounts=(*built.mounts, Mount(source=attempt.opt_ml(name), target=hosting.OPT_ML, writable=True)),
+        mounts=(
+            *environment.mounts(context, environment=built, network=network),
+            Mount(source=attempt.opt_ml(name), target=hosting.OPT_ML, writable=True),
+        ),
         log=_log(record, context, attempt, name),
         workdir=hosting.OPT_ML,
     )

@@ -109,7 +109,10 @@ def _host(
         name=name,
         argv=(*entry, *app.get("ContainerArguments", ())),
         env=env,
-        mounts=(*built.mounts, Mount(source=attempt.opt_ml(name), target=OPT_ML, writable=True)),
+        mounts=(
+            *environment.mounts(context, environment=built, network=network),
+            Mount(source=attempt.opt_ml(name), target=OPT_ML, writable=True),
+        ),
         log=log_of(record, context, attempt, name),
         workdir=OPT_ML,
     )

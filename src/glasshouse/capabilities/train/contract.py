@@ -118,7 +118,10 @@ def _host(
         name=name,
         argv=(*entry, *algorithm.get("ContainerArguments", ())),
         env=env,
-        mounts=(*built.mounts, *_mounts(record, attempt, name)),
+        mounts=(
+            *environment.mounts(context, environment=built, network=network),
+            *_mounts(record, attempt, name),
+        ),
         log=log_of(record, context, attempt, name),
         workdir=OPT_ML,
     )
