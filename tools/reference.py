@@ -116,7 +116,8 @@ def settings() -> Iterator[str]:
             continue
         default = "~/.glasshouse" if field.name == "data" else field.default
         shown = f"`{default}`" if default != "" else ""
-        option = f"`--{field.name.replace('_', '-')}`"
+        is_secret = field.metadata.get("secret")
+        option = "environment only" if is_secret else f"`--{field.name.replace('_', '-')}`"
         yield f"| `{PREFIX}{field.name.upper()}` | {option} | {shown} | {field.metadata['help']} |"
 
 

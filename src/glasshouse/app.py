@@ -27,6 +27,7 @@ from glasshouse.kernel.ids import Arn
 from glasshouse.kernel.jobs import leftovers
 from glasshouse.kernel.model import Services
 from glasshouse.kernel.objects import Objects
+from glasshouse.kernel.ports import Files
 from glasshouse.kernel.records import Record, Store
 from glasshouse.kernel.registry import Registry
 from glasshouse.kernel.settings import Settings
@@ -56,6 +57,8 @@ class Platform:
     audit: Audit
     work: WorkLoop
     upkeep: Upkeep
+    stops: tuple[Callable[[Ports], None], ...]
+    """What the capabilities want done when the server is told to end."""
 
 
 def serve(settings: Settings, *, announce: Callable[[str], None] = lambda _url: None) -> int:
@@ -81,24 +84,36 @@ def serve(settings: Settings, *, announce: Callable[[str], None] = lambda _url: 
         log.info("server.started", extra={"url": listener.url, "data": str(settings.data)})
         announce(listener.url)
 
+    verifier = Verifier(
+        identities=platform.ports.identities, clock=platform.ports.clock, region=settings.region
+    )
+    wire = WireDoor(registry=platform.registry, verifier=verifier, services=platform.services)
+
     def ended() -> None:
         listen.remove_record(settings.data)
         proxy.stop()
+        wire.close()
         platform.upkeep.end()
         platform.work.end()
+        if platform.ports.store.is_exclusive:
+            for stop in platform.stops:
+                stop(platform.ports)
         platform.ports.store.close()
         log.info("server.ended")
 
-    listen.serve(doors(platform), listener, settings, started=started, ended=ended)
+    runtime = RuntimeDoor(
+        ports=platform.ports, verifier=verifier, access=platform.access, audit=platform.audit
+    )
+    door = _gateway(platform, wire, runtime, verifier)
+    listen.serve(door, listener, settings, started=started, closing=runtime.close, ended=ended)
     return 0
 
 
-def doors(platform: Platform) -> gateway.Gateway:
+def _gateway(platform: Platform, wire: WireDoor, runtime: RuntimeDoor, verifier: Verifier) -> gateway.Gateway:
     """Every door behind the one port."""
     ports, settings = platform.ports, platform.settings
-    verifier = Verifier(identities=ports.identities, clock=ports.clock, region=settings.region)
     return gateway.Gateway(
-        wire=WireDoor(registry=platform.registry, verifier=verifier, services=platform.services),
+        wire=wire,
         files=FilesDoor(
             objects=ports.objects,
             verify=verifier,
@@ -106,7 +121,7 @@ def doors(platform: Platform) -> gateway.Gateway:
             audit=platform.audit,
             region=settings.region,
         ),
-        runtime=RuntimeDoor(ports=ports, verifier=verifier, access=platform.access, audit=platform.audit),
+        runtime=runtime,
     )
 
 
@@ -140,6 +155,7 @@ def assemble(settings: Settings, *, endpoint_url: Callable[[], str]) -> Platform
         audit=audit,
         work=work[0],
         upkeep=_upkeep(settings, ports),
+        stops=tuple(one.at_end for one in capabilities if one.at_end is not None),
     )
 
 
@@ -155,6 +171,26 @@ def open_store(settings: Settings) -> Store:
     from glasshouse.engines.store.postgres import PostgresStore
 
     return PostgresStore(settings.store_url)
+
+
+def open_files(settings: Settings, clock: Clock) -> Files:
+    """The data folder, or the bucket that the settings name."""
+    if not settings.files_url:
+        return LocalFiles(settings.data / "blobs", clock=clock)
+    from glasshouse.engines.files.s3 import Access as Entry
+    from glasshouse.engines.files.s3 import S3Files
+
+    bucket, _, prefix = settings.files_url.removeprefix("s3://").partition("/")
+    return S3Files(
+        Entry(
+            bucket=bucket,
+            prefix=prefix,
+            endpoint=settings.files_endpoint,
+            region=settings.files_region,
+            access_key_id=settings.files_access_key_id,
+            secret_access_key=settings.files_secret_access_key,
+        )
+    )
 
 
 def make_executor(settings: Settings) -> SandboxExecutor:
@@ -176,7 +212,7 @@ def _ports(
     return Ports(
         settings=settings,
         store=store,
-        objects=Objects(store=store, files=LocalFiles(settings.data / "blobs", clock=clock), clock=clock),
+        objects=Objects(store=store, files=open_files(settings, clock), clock=clock),
         logs_folder=settings.data / "logs",
         executor=executor,
         server=ProcessServer(executor, sockets=settings.data / "run"),

@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,11 +67,13 @@ def serve(
     settings: Settings,
     *,
     started: Callable[[], None],
+    closing: Callable[[], Awaitable[None]],
     ended: Callable[[], None],
 ) -> None:
     """Answers until SIGTERM or SIGINT; then running requests get drain_s seconds. Blocks.
 
-    started: called when requests are being answered. ended: called after the last one.
+    started: called when requests are being answered. closing: run in the event loop after the last request.
+    ended: called when the loop is gone.
     """
     config = uvicorn.Config(
         door,
@@ -90,6 +92,7 @@ def serve(
     _survive_signals()
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(_serve(uvicorn.Server(config), listener, started))
+        runner.run(_awaited(closing))
     ended()
 
 
@@ -100,6 +103,10 @@ async def _serve(server: uvicorn.Server, listener: Listener, started: Callable[[
     if server.started:
         started()
     await task
+
+
+async def _awaited(closing: Callable[[], Awaitable[None]]) -> None:
+    await closing()
 
 
 def write_record(settings: Settings, listener: Listener, *, proxy: str = "") -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from glasshouse.kernel.kinds import Kind
 
 if TYPE_CHECKING:
+    from glasshouse.kernel.context import Ports
     from glasshouse.kernel.work import Step
 
 
@@ -21,3 +22,5 @@ class Capability:
     kinds: tuple[Kind, ...] = ()
     operations: tuple[ModuleType, ...] = ()
     steps: Mapping[str, Step] = field(default_factory=dict)
+    at_end: Callable[[Ports], None] | None = None
+    """Called when the server that has the store to itself is told to end, after the last step of work."""

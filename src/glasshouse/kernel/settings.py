@@ -70,6 +70,15 @@ class Settings:
     store_url: str = _told(
         "", "SQLAlchemy URL of a PostgreSQL database; empty for SQLite in the data folder."
     )
+    files_url: str = _told("", "Where objects are kept: s3://bucket/prefix; empty for the data folder.")
+    files_endpoint: str = _told("", "The address of that S3; empty for Amazon's own.")
+    files_region: str = _told("us-east-1", "The region of that S3.")
+    files_access_key_id: str = _told("", "The key for that S3.")
+    files_secret_access_key: str = field(
+        default="",
+        repr=False,
+        metadata={"help": "The secret of that key; give it in the environment only.", "secret": True},
+    )
     environments: str = _told(
         "", "Folder for built runtimes, shared by data folders; empty for one in the user's cache."
     )

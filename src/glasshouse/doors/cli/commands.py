@@ -217,7 +217,7 @@ def _with_data(one: argparse.ArgumentParser) -> None:
 def _with_settings(one: argparse.ArgumentParser) -> None:
     kinds: dict[str, Any] = {"int": int, "float": float, "Path": Path}
     for field in dataclasses.fields(Settings):
-        if field.metadata.get("internal"):
+        if field.metadata.get("internal") or field.metadata.get("secret"):
             continue
         flag, text = f"--{field.name.replace('_', '-')}", field.metadata["help"]
         if str(field.type) == "bool":

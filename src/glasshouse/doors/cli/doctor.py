@@ -21,7 +21,7 @@ FREE_BYTES = 5 * 2**30
 AHEAD_S = 60.0
 EPOCH_OF_THIS_VERSION = 1_767_225_600.0
 """2026-01-01: a clock before it is wrong."""
-SECRETS = ("store_url",)
+SECRETS = ("store_url", "files_secret_access_key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +70,15 @@ def _python(_settings: Settings, _root: Root) -> Iterator[Finding]:
         what=f"Python {said}",
         fix="" if fits else "Use Python 3.11, 3.12 or 3.13: make clean && make PYTHON=python3.12 setup",
     )
+
+
+def _user(_settings: Settings, _root: Root) -> Iterator[Finding]:
+    what = "an ordinary user runs the server"
+    if os.geteuid() == 0:
+        what = (
+            "root runs the server; an ordinary user is safer, since jobs then have even less to break out to"
+        )
+    yield Finding(area="user", what=what, fix="")
 
 
 def _packages(_settings: Settings, _root: Root) -> Iterator[Finding]:
@@ -180,7 +189,7 @@ def _runtimes(settings: Settings, _root: Root) -> Iterator[Finding]:
     )
 
 
-LOOKS: tuple[Look, ...] = (_python, _packages, _sandbox, _data, _disk, _clock, _keys, _runtimes, _port)
+LOOKS: tuple[Look, ...] = (_python, _packages, _user, _sandbox, _data, _disk, _clock, _keys, _runtimes, _port)
 
 
 def _within(version: str, wish: str) -> bool:

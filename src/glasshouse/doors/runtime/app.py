@@ -103,6 +103,10 @@ class RuntimeDoor:
             answer = _refusal(errors.Internal(request_id))
         await _send(send, answer, request_id)
 
+    async def close(self) -> None:
+        """Closes the connections to model servers."""
+        await self._servers.close()
+
     async def _answer(self, scope: Mapping[str, Any], receive: Receive, request_id: str) -> Answer:
         head = signatures.Head.of_asgi(dict(scope))
         found = PATH.fullmatch(head.path)

@@ -1,0 +1,46 @@
+"""When the server ends in order, its model servers end too: nobody is left to ask them. They start again with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from glasshouse.capabilities.deploy import fleets
+from glasshouse.capabilities.deploy.supervising import GRACE_S
+from glasshouse.kernel.context import Ports
+from glasshouse.kernel.ports import Handle
+from glasshouse.kernel.records import Query, Record
+
+CHUNK = 200
+
+
+def stop_servers(ports: Ports) -> None:
+    """Tells every model server to finish what it has and to end; does not wait."""
+    for record in _endpoints(ports):
+        running = [i for _, i in (*_of(record, fleets.SERVING), *_of(record, fleets.NEXT))]
+        for instance in (*running, *record.doc.get(fleets.OLD, ())):
+            if "handle" in instance:
+                ports.server.stop(Handle(instance["handle"]), grace_s=GRACE_S)
+
+
+def _of(record: Record, member: str) -> Iterator[tuple[dict[str, object], fleets.Instance]]:
+    return fleets.instances(record.doc.get(member))
+
+
+def _endpoints(ports: Ports) -> Iterator[Record]:
+    after: tuple[str, str] | None = None
+    while True:
+        query = Query(
+            account=ports.settings.account,
+            region=ports.settings.region,
+            kind="Endpoint",
+            sort="name",
+            descending=False,
+            limit=CHUNK,
+            after=after,
+        )
+        with ports.store.read() as view:
+            page = view.page(query)
+        yield from page
+        if len(page) < CHUNK:
+            return
+        after = (page[-1].key.name, page[-1].key.name)
