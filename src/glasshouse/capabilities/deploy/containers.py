@@ -36,7 +36,9 @@ def resolve(container: Container, context: Context) -> dict[str, Any]:
     """
     found = dict(container)
     if "ModelPackageName" in container:
-        found = {**_of_package(container["ModelPackageName"], context), **_own(container)}
+        package = _of_package(container["ModelPackageName"], context)
+        variables = {**package.get("Environment", {}), **container.get("Environment", {})}
+        found = {**package, "Environment": variables}
     requests.must_have(found, ["Image"], at="The container")
     runtime = context.ports.images.resolve(found["Image"])
     if "inference" not in runtime.purposes:
@@ -59,10 +61,6 @@ def hosted(model: Mapping[str, Any], context: Context) -> dict[str, Any]:
         "role": model.get("ExecutionRoleArn", ""),
         "isolated": model.get("EnableNetworkIsolation", False),
     }
-
-
-def _own(container: Container) -> dict[str, Any]:
-    return {member: value for member, value in container.items() if member == "Environment"}
 
 
 def _of_package(name: str, context: Context) -> Container:

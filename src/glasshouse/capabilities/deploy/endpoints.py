@@ -15,6 +15,7 @@ from glasshouse.capabilities.deploy.fleets import NEXT, OLD, SERVING, Fleet
 from glasshouse.capabilities.deploy.supervising import Supervisor
 from glasshouse.kernel import routes
 from glasshouse.kernel.context import Context
+from glasshouse.kernel.jobs import failures
 from glasshouse.kernel.records import Record
 from glasshouse.kernel.work import FAILURES, LAST_FAILURE, MAX_FAILURES, Move, Outcome, Wait
 
@@ -169,10 +170,12 @@ def _trouble(fleet: Fleet, supervisor: Supervisor) -> str:
         if instance["exits"] >= MOST_EXITS or (
             not instance["ready"] and now - started > variant["startup_s"]
         ):
-            return (
-                f"The primary container for production variant {variant['name']} did not pass the ping health check. "
-                f"Its log says: {supervisor.last_words(variant, instance)}"
+            text = (
+                f"The primary container for production variant {variant['name']} did not pass the ping health "
+                "check. Its log says: "
             )
+            words = supervisor.last_words(variant, instance)
+            return text + failures.ended(words, failures.LONGEST - len(text))
     return ""
 
 

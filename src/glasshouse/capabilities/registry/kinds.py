@@ -12,6 +12,8 @@ from glasshouse.kernel.records import Condition, Query, Record
 from glasshouse.kernel.unsupported import Unsupported, refuse
 
 GROUP_MEMBER = "ModelPackageGroupName"
+TYPE = "_type"
+"""Versioned or Unversioned: whether a package belongs to a group."""
 READY = Machine(first="Completed", moves={"Completed": frozenset()})
 
 
@@ -47,12 +49,10 @@ def _uses(doc: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 
 def _type_filter(value: str) -> Condition:
-    """Versioned packages have a group; a value of "" never equals one, so Both lets everything through."""
-    if value == "Versioned":
-        return Condition(field="ModelPackageVersion", operator=">=", value=1, in_doc=True)
-    if value == "Unversioned":
-        return Condition(field=GROUP_MEMBER, operator="=", value="", in_doc=True)
-    return Condition(field="name", operator="contains", value="")
+    """Both lets everything through."""
+    if value == "Both":
+        return Condition(field="name", operator="contains", value="")
+    return Condition(field=TYPE, operator="=", value=value, in_doc=True)
 
 
 MODEL_PACKAGE_GROUP = Kind(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from glasshouse.capabilities.registry.kinds import GROUP_MEMBER, MODEL_PACKAGE, MODEL_PACKAGE_GROUP
+from glasshouse.capabilities.registry.kinds import GROUP_MEMBER, MODEL_PACKAGE, MODEL_PACKAGE_GROUP, TYPE
 from glasshouse.kernel import changes, errors, events, tags, verbs
 from glasshouse.kernel.changes import Change
 from glasshouse.kernel.context import Context
@@ -61,7 +61,8 @@ def create_model_package(request: Request, context: Context) -> Answer:
             return {
                 "ModelPackageArn": _add_version(tx, group.rsplit("/", 1)[-1], doc, labels, token, context)
             }
-        return {"ModelPackageArn": _insert(tx, name, {**doc, "ModelPackageName": name}, labels, context)}
+        alone = {**doc, "ModelPackageName": name, TYPE: "Unversioned"}
+        return {"ModelPackageArn": _insert(tx, name, alone, labels, context)}
 
 
 @operation("DescribeModelPackage")
@@ -127,6 +128,7 @@ def _add_version(
     versioned = {
         "ModelApprovalStatus": "PendingManualApproval",
         **doc,
+        TYPE: "Versioned",
         GROUP_MEMBER: group,
         "ModelPackageVersion": version,
     }

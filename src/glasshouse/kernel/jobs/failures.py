@@ -43,7 +43,15 @@ def _last_error(log: Path) -> str:
     if start < 0:
         errors = [i for i, line in enumerate(lines) if _ERROR.search(line)]
         start = errors[-1] if errors else max(0, len(lines) - 3)
-    return "\n".join(lines[start:])[-(LONGEST - 64) :].strip()
+    return ended("\n".join(lines[start:]).strip(), LONGEST - 64)
+
+
+def ended(text: str, room: int) -> str:
+    """The end of a text in whole lines, since the error itself stands last."""
+    if len(text) <= room:
+        return text
+    kept = text[-room:]
+    return (kept.partition("\n")[2] or kept).strip()
 
 
 def _tail(log: Path) -> list[str]:
