@@ -61,8 +61,9 @@ def _way(arn: str, events: list[Event], machines: Mapping[str, Machine | None]) 
 
 def _check_audit(view: Reading, acknowledged: set[str]) -> None:
     entries = view.audit(limit=EVERYTHING)
-    times = collections.Counter(entry.request_id for entry in entries)
-    assert [one for one, count in times.items() if count > 1] == []
+    times = collections.Counter((entry.request_id, entry.operation, entry.resource) for entry in entries)
+    twice = [one for one, count in times.items() if count > 1]
+    assert twice == [], f"{len(twice)} calls are in the audit more than once"
     missing = acknowledged - {entry.request_id for entry in entries if entry.outcome == "ok"}
     assert not missing, f"{len(missing)} acknowledged requests are not in the audit: {sorted(missing)[:3]}"
 
