@@ -21,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 SIDE = ROOT / ".venvs"
+KERNEL = ROOT / "src" / "glasskit" / "trees" / "kernel"
 LOCK = ROOT / "uv.lock"
 CLIENTS = ROOT / "tests" / "sdk"
 QUIET = [] if sys.stderr.isatty() else ["--quiet"]
@@ -66,7 +67,8 @@ def main(arguments: list[str]) -> int:
 def virtual_environment() -> None:
     """.venv, exactly as uv.lock says."""
     stamp = VENV / "glasshouse-stamp"
-    wanted = digest(LOCK, ROOT / "pyproject.toml")
+    sources = sorted(path for path in KERNEL.iterdir() if path.suffix in (".c", ".h", ".py"))
+    wanted = digest(LOCK, ROOT / "pyproject.toml", ROOT / "tools" / "build_kernel.py", *sources)
     if fits(stamp, wanted, VENV / "bin" / "glasshouse"):
         return
     uv = uv_program()

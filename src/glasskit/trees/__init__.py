@@ -20,7 +20,7 @@ from glasskit.trees.errors import (
     ModelUnsupported,
     TreesError,
 )
-from glasskit.trees.explainer import Explainer
+from glasskit.trees.explainer import Explainer, backend
 from glasskit.trees.links import Link
 from glasskit.trees.load import load
 
@@ -36,5 +36,6 @@ __all__ = [
     "Test",
     "Tree",
     "TreesError",
+    "backend",
     "load",
 ]

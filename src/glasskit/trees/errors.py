@@ -48,3 +48,7 @@ class AdditivityViolated(TreesError):
         self.row = row
         self.margin = margin
         self.explained = explained
+
+    def moved(self, n_rows: int) -> AdditivityViolated:
+        """The same, seen from `n_rows` rows further up."""
+        return AdditivityViolated(row=self.row + n_rows, margin=self.margin, explained=self.explained)

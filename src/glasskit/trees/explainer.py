@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import functools
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from glasskit.explain import explanations
-from glasskit.trees import ensembles, errors, evaluate, paths, rows, shapley
+from glasskit.trees import blocks, compiled, ensembles, evaluate, kernel, paths, reference, rows
 
 Matrix = npt.NDArray[np.float64]
+Backend = Literal["auto", "reference"]
 
-_TOLERANCE = 1e-9
+
+def backend() -> str:
+    """What explains trees here: "C" with its instruction set, or "NumPy" where no kernel was built."""
+    engine = kernel.load()
+    return f"C ({kernel.LEVELS[engine.level]})" if engine else reference.Reference.name
 
 
 class Explainer:
@@ -20,11 +26,33 @@ class Explainer:
 
     Values are in the space of the margin (log-odds for a logistic link). Every explanation is
     checked: base value plus contributions equal the margin to 1e-9, or AdditivityViolated is raised.
+
+    backend: "auto" takes the compiled kernel where there is one, "reference" always NumPy.
+    n_threads: how many threads many rows are spread over; all cores if None. It never changes a result.
     """
 
-    def __init__(self, ensemble: ensembles.Ensemble) -> None:
+    def __init__(
+        self,
+        ensemble: ensembles.Ensemble,
+        *,
+        backend: Backend = "auto",
+        n_threads: int | None = None,
+    ) -> None:
         self.ensemble = ensemble
+        self.n_threads = n_threads
         self._forest = evaluate.flatten(ensemble)
+        chosen = compiled.compiled(self._forest) if backend == "auto" else None
+        self._engine = chosen or reference.Reference(self._forest)
+
+    @property
+    def backend(self) -> str:
+        """What explains this ensemble."""
+        return self._engine.name
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory the compiled ensemble takes."""
+        return self._engine.size_bytes
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -38,54 +66,55 @@ class Explainer:
 
     def predict_margin(self, X: rows.Rows) -> Matrix:
         """Margins of shape (n,), or (n, K) for K outputs."""
-        return self._shaped(evaluate.margins(self._forest, self._matrix(X)))
+        matrix = self._matrix(X)
+        margins = np.empty((len(matrix), self.ensemble.n_outputs))
+        blocks.run(self._engine.margins, matrix, margins, n_threads=self.n_threads)
+        return self._shaped(margins)
 
     def predict(self, X: rows.Rows) -> Matrix:
         """What the model predicts: probabilities for classifiers, values after the link otherwise."""
         return self.ensemble.link.apply(self.predict_margin(X))
 
-    def shap_values(self, X: rows.Rows) -> explanations.Explanation:
+    def shap_values(
+        self, X: rows.Rows, *, progress: blocks.Progress | None = None
+    ) -> explanations.Explanation:
         """The SHAP values of every row, checked for additivity."""
-        matrix = self._matrix(X)
-        values = self._shap(matrix)
-        self._check(values.sum(axis=1), np.abs(values).sum(axis=1), matrix)
+        matrix, bases = self._matrix(X), self._bases
+        n_rows, n_outputs = len(matrix), self.ensemble.n_outputs
+        values = np.empty((n_rows, self.ensemble.n_features, n_outputs))
+        margins = np.empty((n_rows, n_outputs))
+        blocks.run(self._engine.shap, matrix, values, margins, n_threads=self.n_threads, progress=progress)
         return explanations.Explanation(
             values=self._shaped(values),
-            base_values=self._shaped(np.tile(self._bases, (len(matrix), 1))),
+            base_values=self._shaped(_repeated(bases, n_rows)),
             data=matrix,
             feature_names=self.feature_names,
             link=self.ensemble.link.name,
             link_scale=self.ensemble.link.scale,
         )
 
-    def interaction_values(self, X: rows.Rows) -> explanations.Interactions:
+    def interaction_values(
+        self, X: rows.Rows, *, progress: blocks.Progress | None = None
+    ) -> explanations.Interactions:
         """The SHAP interaction values of every row: (n, F, F), symmetric, rows sum to the SHAP values."""
-        matrix = self._matrix(X)
-        n_features, n_outputs = self.ensemble.n_features, self.ensemble.n_outputs
-        values = np.empty((len(matrix), n_features, n_features, n_outputs))
-        cells = max(len(self._forest.feature), n_features * n_features * n_outputs)
-        for part in evaluate.chunks(len(matrix), cells):
-            left = evaluate.goes_left(self._forest, matrix[part])
-            values[part] = shapley.interactions(
-                self._leaves, left, n_features=n_features, n_outputs=n_outputs
-            )
-        values /= self.ensemble.divisor
-        self._check(values.sum(axis=(1, 2)), np.abs(values).sum(axis=(1, 2)), matrix)
+        matrix, bases = self._matrix(X), self._bases
+        n_rows, n_features, n_outputs = len(matrix), self.ensemble.n_features, self.ensemble.n_outputs
+        values = np.empty((n_rows, n_features, n_features, n_outputs))
+        margins = np.empty((n_rows, n_outputs))
+        blocks.run(
+            self._engine.interactions, matrix, values, margins, n_threads=self.n_threads, progress=progress
+        )
         return explanations.Interactions(
             values=self._shaped(values),
-            base_values=self._shaped(np.tile(self._bases, (len(matrix), 1))),
+            base_values=self._shaped(_repeated(bases, n_rows)),
             data=matrix,
             feature_names=self.feature_names,
         )
 
     @functools.cached_property
-    def _leaves(self) -> tuple[paths.Leaves, ...]:
-        return paths.leaves_by_length(self.ensemble)
-
-    @functools.cached_property
     def _bases(self) -> Matrix:
-        means = shapley.expected_values(self._leaves, self.ensemble.n_outputs)
-        return np.asarray(means / self.ensemble.divisor + np.array(self.ensemble.base_scores))
+        paths.require_covers(self.ensemble)
+        return self._engine.expected()
 
     @property
     def _is_single(self) -> bool:
@@ -97,21 +126,8 @@ class Explainer:
     def _shaped(self, by_output: Matrix) -> Matrix:
         return by_output[..., 0] if self._is_single else by_output
 
-    def _shap(self, matrix: Matrix) -> Matrix:
-        n_features, n_outputs = self.ensemble.n_features, self.ensemble.n_outputs
-        values = np.empty((len(matrix), n_features, n_outputs))
-        for part in evaluate.chunks(len(matrix), len(self._forest.feature)):
-            left = evaluate.goes_left(self._forest, matrix[part])
-            values[part] = shapley.values(self._leaves, left, n_features=n_features, n_outputs=n_outputs)
-        return values / self.ensemble.divisor
 
-    def _check(self, sums: Matrix, magnitudes: Matrix, matrix: Matrix) -> None:
-        margins = evaluate.margins(self._forest, matrix)
-        explained = sums + self._bases
-        scale = 1.0 + np.abs(margins) + magnitudes
-        wrong = ~(np.abs(explained - margins) <= _TOLERANCE * scale)
-        if wrong.any():
-            row, output = (int(index) for index in np.argwhere(wrong)[0])
-            raise errors.AdditivityViolated(
-                row=row, margin=float(margins[row, output]), explained=float(explained[row, output])
-            )
+def _repeated(bases: Matrix, n_rows: int) -> Matrix:
+    repeated = np.empty((n_rows, len(bases)))
+    repeated[:] = bases
+    return repeated

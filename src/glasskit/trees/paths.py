@@ -68,16 +68,22 @@ def leaves_by_length(ensemble: ensembles.Ensemble) -> tuple[Leaves, ...]:
     """All leaves of the ensemble, grouped by the number of distinct features on their path."""
     groups: dict[int, list[_Path]] = {}
     first_node = 0
+    require_covers(ensemble)
+    for tree in ensemble.trees:
+        for path in _paths(tree, first_node):
+            groups.setdefault(len(path.fractions), []).append(path)
+        first_node += tree.n_nodes
+    return tuple(_packed(groups[length], length) for length in sorted(groups))
+
+
+def require_covers(ensemble: ensembles.Ensemble) -> None:
+    """Raises ModelUnsupported when a tree does not say how many training rows it saw."""
     for index, tree in enumerate(ensemble.trees):
         if not tree.cover[0] > 0:
             raise errors.ModelUnsupported(
                 f"The explanation of a model whose tree {index} does not say how many training rows it saw",
                 "It predicts, but path-dependent SHAP values are defined by those covers.",
             )
-        for path in _paths(tree, first_node):
-            groups.setdefault(len(path.fractions), []).append(path)
-        first_node += tree.n_nodes
-    return tuple(_packed(groups[length], length) for length in sorted(groups))
 
 
 def _paths(tree: ensembles.Tree, first_node: int) -> Iterator[_Path]:

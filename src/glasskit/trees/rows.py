@@ -30,7 +30,7 @@ Rows = npt.ArrayLike | Table
 
 def matrix(rows: Rows, feature_names: Sequence[str]) -> Matrix:
     """The rows as float64 of shape (n, F). A table's columns are matched by name, NaN means missing."""
-    if isinstance(rows, Table):
+    if not isinstance(rows, np.ndarray) and isinstance(rows, Table):
         return _from_table(rows, feature_names)
     values = np.asarray(rows)
     if values.ndim == 1:

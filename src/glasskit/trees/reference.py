@@ -1,0 +1,78 @@
+"""The readable back end: exact explanations in NumPy alone, and the oracle of the compiled kernel."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import numpy.typing as npt
+
+from glasskit.trees import errors, evaluate, paths, shapley
+
+Matrix = npt.NDArray[np.float64]
+
+_TOLERANCE = 1e-9
+
+
+class Reference:
+    """Explains an ensemble leaf by leaf (shapley.py)."""
+
+    name = "NumPy"
+
+    def __init__(self, forest: evaluate.Forest) -> None:
+        self._forest = forest
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory beyond the ensemble's own."""
+        return 0
+
+    @functools.cached_property
+    def _leaves(self) -> tuple[paths.Leaves, ...]:
+        return paths.leaves_by_length(self._forest.ensemble)
+
+    def expected(self) -> Matrix:
+        """The base value of every output."""
+        ensemble = self._forest.ensemble
+        means = shapley.expected_values(self._leaves, ensemble.n_outputs)
+        return np.asarray(means / ensemble.divisor + np.array(ensemble.base_scores))
+
+    def margins(self, matrix: Matrix, margins: Matrix) -> None:
+        """Fills in the margins (n, K)."""
+        margins[:] = evaluate.margins(self._forest, matrix)
+
+    def shap(self, matrix: Matrix, values: Matrix, margins: Matrix) -> None:
+        """Fills in SHAP values (n, F, K) and margins (n, K). Raises AdditivityViolated."""
+        ensemble = self._forest.ensemble
+        for part in evaluate.chunks(len(matrix), len(self._forest.feature)):
+            left = evaluate.goes_left(self._forest, matrix[part])
+            values[part] = shapley.values(
+                self._leaves, left, n_features=ensemble.n_features, n_outputs=ensemble.n_outputs
+            )
+        values /= ensemble.divisor
+        self.margins(matrix, margins)
+        self._check(values.sum(axis=1), np.abs(values).sum(axis=1), margins)
+
+    def interactions(self, matrix: Matrix, values: Matrix, margins: Matrix) -> None:
+        """Fills in interaction values (n, F, F, K) and margins (n, K). Raises AdditivityViolated."""
+        ensemble = self._forest.ensemble
+        n_features, n_outputs = ensemble.n_features, ensemble.n_outputs
+        cells = max(len(self._forest.feature), n_features * n_features * n_outputs)
+        for part in evaluate.chunks(len(matrix), cells):
+            left = evaluate.goes_left(self._forest, matrix[part])
+            values[part] = shapley.interactions(
+                self._leaves, left, n_features=n_features, n_outputs=n_outputs
+            )
+        values /= ensemble.divisor
+        self.margins(matrix, margins)
+        self._check(values.sum(axis=(1, 2)), np.abs(values).sum(axis=(1, 2)), margins)
+
+    def _check(self, sums: Matrix, magnitudes: Matrix, margins: Matrix) -> None:
+        explained = sums + self.expected()
+        scale = 1.0 + np.abs(margins) + magnitudes
+        wrong = ~(np.abs(explained - margins) <= _TOLERANCE * scale)
+        if wrong.any():
+            row, output = (int(index) for index in np.argwhere(wrong)[0])
+            raise errors.AdditivityViolated(
+                row=row, margin=float(margins[row, output]), explained=float(explained[row, output])
+            )
