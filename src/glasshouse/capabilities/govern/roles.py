@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from glasshouse.kernel import errors, ids
+from glasshouse.kernel import errors, ids, tags
 from glasshouse.kernel.access import RESERVED_FOR_ROOT
 from glasshouse.kernel.clock import as_datetime
 from glasshouse.kernel.context import Context
@@ -32,8 +32,11 @@ def create_role(request: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """A role that jobs and sessions can take on."""
     refuse(request, (Unsupported(path="PermissionsBoundary"),))
     name = request["RoleName"]
+    if name == ROOT_ROLE:
+        raise _taken(name)
     trust = _document(request["AssumeRolePolicyDocument"])
     path = request.get("Path", "/")
+    labels = tags.as_dict(request.get("Tags", []))
     now = context.ports.clock.now()
     doc = {
         "Path": path,
@@ -53,12 +56,10 @@ def create_role(request: Mapping[str, Any], context: Context) -> dict[str, Any]:
         try:
             tx.insert(record)
         except Duplicate as error:
-            raise errors.AlreadyExists(
-                f"Role with name {name} already exists.", code="EntityAlreadyExists", status=409
-            ) from error
-        tx.put_tags(record.arn, {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])})
+            raise _taken(name) from error
+        tx.put_tags(record.arn, labels)
         tx.append_event(_event(record, "created", context))
-    return {"Role": _shown(record)}
+    return {"Role": {**_shown(record), "Tags": tags.as_list(labels)}}
 
 
 @operation("GetRole", service="iam")
@@ -70,31 +71,23 @@ def get_role(request: Mapping[str, Any], context: Context) -> dict[str, Any]:
 @operation("ListRoles", service="iam")
 def list_roles(request: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """All roles whose path starts with PathPrefix, by name."""
-    marker = request.get("Marker", "")
+    prefix, marker = request.get("PathPrefix", "/"), request.get("Marker", "")
     limit = request.get("MaxItems", 100)
-    query = Query(
-        account=context.caller.account,
-        region=GLOBAL,
-        kind=KIND,
-        sort="name",
-        descending=False,
-        limit=limit + 1,
-        after=(marker, marker) if marker else None,
-    )
-    with context.ports.store.read() as view:
-        records = view.page(query)
-    shown = [_shown(r) for r in records[:limit] if r.doc["Path"].startswith(request.get("PathPrefix", "/"))]
-    more = len(records) > limit
+    shown = sorted([_root(context), *map(_shown, _every(context))], key=lambda role: str(role["RoleName"]))
+    found = [role for role in shown if role["Path"].startswith(prefix) and role["RoleName"] > marker]
+    more = len(found) > limit
     return {
-        "Roles": shown,
+        "Roles": found[:limit],
         "IsTruncated": more,
-        "Marker": records[limit - 1].key.name if more else None,
+        "Marker": found[limit - 1]["RoleName"] if more else None,
     }
 
 
 @operation("DeleteRole", service="iam")
 def delete_role(request: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Removes a role. Sessions of it end when their keys do."""
+    if request["RoleName"] == ROOT_ROLE:
+        raise errors.Conflict("The root role cannot be deleted.", code="UnmodifiableEntity", status=400)
     key = _key(request["RoleName"], context)
     with context.ports.store.write() as tx:
         record = tx.find(key)
@@ -148,9 +141,29 @@ def find(name: str, context: Context) -> dict[str, Any]:
         return _root(context)
     with context.ports.store.read() as view:
         record = view.find(_key(name, context))
-    if record is None:
-        raise _missing(name)
-    return _shown(record)
+        if record is None:
+            raise _missing(name)
+        return {**_shown(record), "Tags": tags.as_list(view.tags(record.arn))}
+
+
+def _every(context: Context) -> Iterator[Record]:
+    """All roles of the account but the root role; there are few."""
+    after = None
+    with context.ports.store.read() as view:
+        while True:
+            query = Query(
+                account=context.caller.account,
+                region=GLOBAL,
+                kind=KIND,
+                sort="name",
+                descending=False,
+                after=after,
+            )
+            page = view.page(query)
+            yield from page
+            if len(page) < query.limit:
+                return
+            after = (page[-1].key.name, page[-1].key.name)
 
 
 def _root(context: Context) -> dict[str, Any]:
@@ -194,6 +207,12 @@ def _role_name(arn: str) -> str:
         raise errors.Validation(f"Invalid Entity Arn: {arn}", code="InvalidInput", status=400) from error
     parts = resource.split("/")
     return parts[1] if parts[0] == "assumed-role" and len(parts) > 1 else parts[-1]
+
+
+def _taken(name: str) -> errors.AlreadyExists:
+    return errors.AlreadyExists(
+        f"Role with name {name} already exists.", code="EntityAlreadyExists", status=409
+    )
 
 
 def _missing(name: str) -> errors.NotFound:

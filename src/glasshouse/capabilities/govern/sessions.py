@@ -40,6 +40,11 @@ def assume_role(request: Mapping[str, Any], context: Context) -> dict[str, Any]:
     refuse(request, REFUSED)
     role = roles.find(_name_of(request["RoleArn"], context), context)
     lifetime_s = request.get("DurationSeconds", HOUR_S)
+    if lifetime_s > role["MaxSessionDuration"]:
+        raise errors.Validation(
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+            code="ValidationError",
+        )
     issued = context.ports.identities.issue(
         ids.Arn(role["Arn"]), session=request["RoleSessionName"], lifetime_s=lifetime_s
     )

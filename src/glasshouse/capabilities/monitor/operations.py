@@ -57,7 +57,8 @@ def delete_log_stream(request: Request, context: Context) -> Answer:
 
 @operation("PutLogEvents", service="logs")
 def put_log_events(request: Request, context: Context) -> Answer:
-    """Appends events to a stream."""
+    """Appends events to a stream. A sequence token is not looked at, as in CloudWatch since 2023."""
+    refuse(request, (Unsupported(path="entity"),))
     events = [logs.Event(t=event["timestamp"], message=event["message"]) for event in request["logEvents"]]
     context.logs.put_events(request["logGroupName"], request["logStreamName"], events)
     return {"nextSequenceToken": "0"}
