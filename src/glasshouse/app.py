@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NoReturn
 
 from glasshouse.doors import connect, gateway, listen
 from glasshouse.doors.files import FilesDoor
@@ -43,6 +46,8 @@ log = logging.getLogger(__name__)
 ACCEPT_RISK = "accept-the-risk"
 CREDENTIALS = "credentials.json"
 HOUR_S = 3600.0
+STEPS_S = 5.0
+"""How long the work in hand may go on once the last request is answered. It is made to be cut off at any point."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +98,14 @@ def serve(settings: Settings, *, announce: Callable[[str], None] = lambda _url: 
         listen.remove_record(settings.data)
         proxy.stop()
         wire.close()
-        platform.upkeep.end()
-        platform.work.end()
+        has_rested = platform.upkeep.end(within_s=STEPS_S) & platform.work.end(within_s=STEPS_S)
         if platform.ports.store.is_exclusive:
             for stop in platform.stops:
                 stop(platform.ports)
+        log.info("server.ended", extra={"cut_off": not has_rested})
+        if not has_rested:
+            _cut_off()
         platform.ports.store.close()
-        log.info("server.ended")
 
     runtime = RuntimeDoor(
         ports=platform.ports, verifier=verifier, access=platform.access, audit=platform.audit
@@ -107,6 +113,13 @@ def serve(settings: Settings, *, announce: Callable[[str], None] = lambda _url: 
     door = _gateway(platform, wire, runtime, verifier)
     listen.serve(door, listener, settings, started=started, closing=runtime.close, ended=ended)
     return 0
+
+
+def _cut_off() -> NoReturn:
+    """Ends the process with work in hand, which an orderly end would wait for. It is taken up again after a start."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def _gateway(platform: Platform, wire: WireDoor, runtime: RuntimeDoor, verifier: Verifier) -> gateway.Gateway:

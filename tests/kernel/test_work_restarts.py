@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -167,3 +168,24 @@ def test_the_loop_outlives_a_store_that_refuses(sqlite_store: Store) -> None:
         create(here)
         until(lambda: status(here) == "Completed")
     assert published(sqlite_store) == ["outputs"]
+
+
+def test_an_end_waits_so_long_for_a_step_and_keeps_the_lease_of_one_that_goes_on(store: Store) -> None:
+    may_end, is_running = threading.Event(), threading.Event()
+
+    def step(record: Record, context: Context) -> Outcome:
+        is_running.set()
+        may_end.wait(20)
+        return Wait(after_s=600)
+
+    here = made(store, step)
+    here.loop.start()
+    create(here)
+    assert is_running.wait(10)
+    assert not here.loop.end(within_s=0.05)
+    with store.read() as view:
+        assert not view.has_due(time.time() + 1)
+    may_end.set()
+    assert here.loop.end(within_s=10)
+    with store.read() as view:
+        assert view.has_due(time.time() + 1)

@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,17 +90,21 @@ def serve(
         ssl_certfile=settings.tls_certificate or None,
         ssl_keyfile=settings.tls_key or None,
     )
-    _survive_signals()
+    told_to_end = _survive_signals()
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve(uvicorn.Server(config), listener, started))
+        runner.run(_serve(uvicorn.Server(config), listener, started, told_to_end))
         runner.run(_awaited(closing))
     ended()
 
 
-async def _serve(server: uvicorn.Server, listener: Listener, started: Callable[[], None]) -> None:
+async def _serve(
+    server: uvicorn.Server, listener: Listener, started: Callable[[], None], told_to_end: threading.Event
+) -> None:
     task = asyncio.create_task(server.serve(sockets=[listener.socket]))
     while not server.started and not task.done():
         await asyncio.sleep(0.01)
+    if told_to_end.is_set():
+        server.should_exit = True
     if server.started:
         started()
     await task
@@ -142,8 +147,13 @@ def remove_record(data: Path) -> None:
         (data / RECORD).unlink()
 
 
-def _survive_signals() -> None:
-    """Uvicorn drains on SIGTERM and then raises the signal again; the rest of our shutdown comes after that."""
+def _survive_signals() -> threading.Event:
+    """Set by a signal that comes before uvicorn listens to signals.
+
+    Uvicorn drains on SIGTERM and then raises the signal again; the rest of our shutdown comes after that.
+    """
+    told_to_end = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: None)
+        signal.signal(number, lambda _number, _frame: told_to_end.set())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    return told_to_end

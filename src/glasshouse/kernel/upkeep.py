@@ -32,11 +32,12 @@ class Upkeep:
     def start(self) -> None:
         self._thread.start()
 
-    def end(self) -> None:
-        """Waits for the task in hand."""
+    def end(self, *, within_s: float | None = None) -> bool:
+        """Waits for the task in hand; False when it went on for longer than that."""
         self._ending.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(within_s)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         now = self._monotonic()

@@ -105,6 +105,7 @@ class WorkLoop:
         self._ending = False
         self._has_more = False
         self._n_new = 0
+        self._n_working = 0
         self._hands: dict[Key, _Hand] = {}
         self._waiting: list[tuple[float, Key]] = []
         self._beat_at = 0.0
@@ -124,15 +125,22 @@ class WorkLoop:
             self._n_wakes += 1
             self._signal.notify()
 
-    def end(self) -> None:
-        """Finishes the steps in hand, starts no more, and gives up every lease."""
+    def end(self, *, within_s: float | None = None) -> bool:
+        """Starts no more steps, waits for those in hand, and gives up every lease.
+
+        False when a step went on for longer than that; it is then cut off by the end of the process, as by a crash.
+        """
         with self._signal:
             self._ending = True
             self._signal.notify()
         self._main.join()
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        with self._store.write() as tx:
-            tx.release(owner=self._owner)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._signal:
+            have_ended = self._signal.wait_for(lambda: self._n_working == 0, within_s)
+        if have_ended:
+            with self._store.write() as tx:
+                tx.release(owner=self._owner)
+        return have_ended
 
     # --- the loop's own thread
 
@@ -249,6 +257,17 @@ class WorkLoop:
         self._work(key)
 
     def _work(self, key: Key) -> None:
+        with self._signal:
+            self._n_working += 1
+        try:
+            self._run_steps(key)
+        finally:
+            with self._signal:
+                self._n_working -= 1
+                if self._ending:
+                    self._signal.notify_all()
+
+    def _run_steps(self, key: Key) -> None:
         """Runs steps until the resource waits, rests or is gone."""
         rev = 0
         try:
