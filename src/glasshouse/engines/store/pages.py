@@ -7,6 +7,7 @@ that leaves many rows, all of them far down the order.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,10 +17,11 @@ from glasshouse.engines.store import expressions
 from glasshouse.engines.store.tables import PART, RESOURCE
 from glasshouse.kernel.records import Condition, Query
 
-AHEAD = 1000
+AHEAD = 500
 """Rows of the order that are tried before the filter counts as rare."""
 FEW = 300
 """Rows that are better sorted than looked for."""
+LAST = chr(sys.maxunicode)
 _RANGES = (">", ">=", "<", "<=")
 _C = RESOURCE.c
 Rows = Sequence[sa.Row[Any]]
@@ -36,7 +38,7 @@ class _Search:
         self._dialect = connection.dialect.name
         self._query = query
         self._served = [one for one in query.where if _is_served(one, query)]
-        self._filters = [one for one in query.where if not _is_served(one, query)]
+        self._filters = [one for one in query.where if not _is_served(one, query) and not _is_empty(one)]
 
     def rows(self) -> Rows:
         if self._query.sort_in_doc:
@@ -93,9 +95,9 @@ class _Search:
         return self._in_order()
 
     def _by_parts(self, text: str) -> Rows:
-        """Of the names that have all the parts of the text, those that contain it."""
-        pieces = [text[n : n + PART] for n in range(max(1, len(text) - PART + 1))]
-        known = sa.func.parts_of(_C.name).op("@>")(sa.cast(pieces, sa.ARRAY(sa.Text)))
+        """Of the names that have parts of the text, side by side until its end, those that contain it."""
+        pieces = {text[n : n + PART] for n in range(0, len(text) - PART, PART)} | {text[-PART:]}
+        known = sa.func.parts_of(_C.name).op("@>")(sa.cast(sorted(pieces), sa.ARRAY(sa.Text)))
         hidden = (_hidden(check) for check in self._all())
         return self._fetch(
             sa.select(RESOURCE).where(known, *hidden).order_by(*(_unindexed(p) for p in self._order(_C)))
@@ -118,7 +120,7 @@ class _Search:
     def _ids_with(self, part: str) -> Sequence[int]:
         """The rows whose names contain the short text, or more of them than are few."""
         terms = sa.text("SELECT term FROM resource_part WHERE term >= :start AND term < :end LIMIT :most")
-        limits = {"start": part, "end": expressions.successor(part), "most": FEW + 1}
+        limits = {"start": part, "end": expressions.successor(part) or LAST, "most": FEW + 1}
         found = self._connection.execute(terms, limits).scalars().all()
         return range(FEW + 1) if len(found) > FEW else self._ids_matching(found)
 
@@ -198,6 +200,11 @@ _INDEXED = {
 
 def _index_of(one: Condition) -> str:
     return f"resource_by_{one.field}"
+
+
+def _is_empty(one: Condition) -> bool:
+    """Whether it asks for nothing: every text contains and begins with the empty one."""
+    return not one.in_doc and one.operator in ("contains", "starts") and not one.value
 
 
 def _is_indexed(one: Condition) -> bool:

@@ -71,7 +71,9 @@ for _statement in (
     "CREATE OR REPLACE FUNCTION parts_of(value text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS"
     " 'SELECT array_agg(DISTINCT substr(value, place, size))"
     " FROM generate_series(1, length(value)) AS place, generate_series(1, 3) AS size'",
-    "CREATE INDEX resource_parts ON resource USING gin (parts_of(name))",
+    "CREATE INDEX resource_parts ON resource USING gin (parts_of(name))"
+    # New names wait in a list that every search reads to its end: a short one, in kilobytes.
+    " WITH (gin_pending_list_limit = 64)",
 ):
     _made(_statement, "postgresql")
 
