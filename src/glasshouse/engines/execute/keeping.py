@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _WATCH_S = 0.25
 _DRAIN_S = 5.0
 _TURN_S = 0.002
+_HOME_S = 3.0
+"""How often to see whether the run directory is still there: nobody could learn of the job's end without it."""
 _NEVER = float("inf")
 
 
@@ -83,6 +85,7 @@ class Keeper:
         self._failed: hosts.Host | None = None
         self._over_memory: hosts.Host | None = None
         self._draining_since: dict[int, float] = {}
+        self._home_at = time.monotonic() + _HOME_S
 
     def run(self) -> dict[str, Any]:
         """Runs the job to its end and returns the exit record."""
@@ -112,6 +115,7 @@ class Keeper:
         while open_logs or not all(host.gone() for host in self._hosts):
             self._serve(self._poll.poll(self._pause_ms(deadline)), open_logs)
             self._check_memory()
+            self._check_home()
             if deadline is not None and time.monotonic() >= deadline and self._kill_at is None:
                 self._end("timed_out", self._limits["grace_s"])
             if self._kill_at is not None and time.monotonic() >= self._kill_at:
@@ -162,14 +166,20 @@ class Keeper:
                 host.kill()
         self._kill_at = _NEVER
 
-    def _pause_ms(self, deadline: float | None) -> float | None:
-        """How long to sleep at most; for ever when only a file descriptor can bring news."""
+    def _pause_ms(self, deadline: float | None) -> float:
+        """How long to sleep at most."""
         next_move = self._kill_at if self._kill_at is not None else deadline
-        moments = [] if next_move is None else [next_move]
+        moments = [self._home_at] if next_move is None else [self._home_at, next_move]
         if self._draining_since or self._watches_memory():
             moments.append(time.monotonic() + _WATCH_S)
-        at = min(moments, default=_NEVER)
-        return None if at == _NEVER else max(0.0, at - time.monotonic()) * 1000 + 1
+        return max(0.0, min(moments) - time.monotonic()) * 1000 + 1
+
+    def _check_home(self) -> None:
+        """A data folder that is removed takes its jobs along."""
+        if time.monotonic() >= self._home_at:
+            self._home_at = time.monotonic() + _HOME_S
+            if not os.path.exists(f"{self._run_dir}/{records.SPEC}"):
+                self._end("stopped", 0.0)
 
     def _watches_memory(self) -> bool:
         limit = self._limits["memory_bytes"]
