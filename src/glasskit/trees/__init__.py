@@ -23,6 +23,7 @@ from glasskit.trees.errors import (
 from glasskit.trees.explainer import Explainer, backend
 from glasskit.trees.links import Link
 from glasskit.trees.load import load
+from glasskit.trees.portable import digest, save
 
 __all__ = [
     "AdditivityViolated",
@@ -37,5 +38,7 @@ __all__ = [
     "Tree",
     "TreesError",
     "backend",
+    "digest",
     "load",
+    "save",
 ]

@@ -27,6 +27,14 @@ class Link:
         return function(margins * self.scale if self.scale != 1.0 else margins)
 
 
+def named(name: str, scale: float) -> Link:
+    """The link of that name. Raises ValueError for a name that is none."""
+    for known in _FUNCTIONS:
+        if known == name:
+            return Link(name=known, scale=scale)
+    raise ValueError(f"there is no link {name!r}")
+
+
 def logistic(margins: Array) -> Array:
     """1 / (1 + exp(-margin)), without overflow.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 from typing import Protocol, runtime_checkable
 
-from glasskit.trees import ensembles, errors, lightgbm, xgboost
+from glasskit.trees import ensembles, errors, lightgbm, portable, scikit, xgboost
 
 _SIGNS_OF_PICKLE = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
@@ -24,13 +24,20 @@ class XGBoostBooster(Protocol):
     def save_raw(self, raw_format: str = ...) -> bytearray: ...
 
 
-Source = str | pathlib.Path | bytes | LightGBMBooster | XGBoostBooster
+@runtime_checkable
+class ScikitEstimator(Protocol):
+    """A fitted tree, forest or boosted ensemble of scikit-learn; its pickled file is not read."""
+
+    def get_params(self) -> dict[str, object]: ...
+
+
+Source = str | pathlib.Path | bytes | LightGBMBooster | XGBoostBooster | ScikitEstimator
 
 
 def load(source: Source) -> ensembles.Ensemble:
-    """The ensemble in a model file (path), a model's text or bytes, or a fitted booster.
+    """The ensemble in a model file (path), a model's text or bytes, a fitted booster or estimator.
 
-    LightGBM text, XGBoost JSON and XGBoost UBJ are told apart by their content.
+    LightGBM text, XGBoost JSON, XGBoost UBJ and the portable form are told apart by their content.
     """
     if isinstance(source, pathlib.Path):
         return _from_bytes(source.read_bytes())
@@ -43,6 +50,8 @@ def load(source: Source) -> ensembles.Ensemble:
         return lightgbm.from_text(source.model_to_string())
     if isinstance(source, XGBoostBooster):
         return xgboost.from_ubj(bytes(source.save_raw(raw_format="ubj")))
+    if scikit.is_estimator(source):
+        return scikit.from_estimator(source)
     raise errors.ModelUnsupported(f"A {type(source).__name__}", "Give a model file, its text or a booster.")
 
 
@@ -51,6 +60,8 @@ def _from_bytes(data: bytes) -> ensembles.Ensemble:
         raise errors.ModelUnsupported(
             "A pickled model", "Save it in the library's own format: reading a pickle runs its code."
         )
+    if data.startswith(portable.MAGIC[:-1]):
+        return portable.from_bytes(data)
     if data[:1] == b"{" and data[1:2] in (b"L", b"i", b"U", b"I", b"l", b"$", b"#"):
         return xgboost.from_ubj(data)
     if data.lstrip()[:1] == b"{":
