@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.journeys.conftest import Client
+from tests.journeys.conftest import SDK, Client
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 CLIENT = "sdk-v2"
@@ -37,3 +37,12 @@ def test_processors_run_scripts(by_settings: Client, code: str, role: str) -> No
 
 def test_batch_transform_and_the_registry_work_together(by_settings: Client, role: str) -> None:
     by_settings.run("v2/batch_and_registry.py", role)
+
+
+def test_script_mode_knows_hosts_isolation_checkpoints_failures_and_stops(
+    by_settings: Client, role: str
+) -> None:
+    told = by_settings.run("v2/frameworks.py", str(SDK / "code_xgboost"), role)
+    assert {"host algo-1 of", "host algo-2 of"} <= set(re.findall(r"host algo-\d of", told))
+    assert "Stopped - Training job stopped" in told
+    assert "Managed Spot Training savings: 0.0%" in told
