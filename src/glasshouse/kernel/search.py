@@ -166,7 +166,7 @@ def _documents(view: Reading, kind: Kind, context: Context) -> Iterator[dict[str
     for page in _pages(view, kind, context):
         labels_of = view.tags_of([record.arn for record in page])
         for record in page:
-            document = verbs.shown(kind, record)
+            document = {**verbs.shown(kind, record), **kind.view(record, context)}
             document["Tags"] = tags.as_list(labels_of[record.arn])
             document[BY_TAG] = labels_of[record.arn]
             yield {**document, kind.noun: document} if kind.noun in WITHIN_ITSELF else document

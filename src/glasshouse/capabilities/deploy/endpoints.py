@@ -21,8 +21,6 @@ from glasshouse.kernel.work import FAILURES, LAST_FAILURE, MAX_FAILURES, Move, O
 
 BUILDING_S = 0.05
 SERVING_S = 0.5
-HANDOVER_S = 2.0
-"""How long after a switch the door may still send requests to the old fleet."""
 MOST_EXITS = 3
 
 
@@ -75,7 +73,8 @@ def _carried_on(doc: dict[str, Any], supervisor: Supervisor, *, changed: bool) -
 def _in_service(doc: dict[str, Any], supervisor: Supervisor) -> Outcome:
     """The switch: one write, after which the door sends requests to the new fleet."""
     now = supervisor.context.ports.clock.now()
-    retired = [{**i, "stop_at": now + HANDOVER_S} for _, i in fleets.instances(doc.get(SERVING))]
+    stop_at = now + fleets.handover_s(doc.get("LastDeploymentConfig"))
+    retired = [{**i, "stop_at": stop_at} for _, i in fleets.instances(doc.get(SERVING))]
     patch = {
         SERVING: doc[NEXT],
         routes.ROUTES: supervisor.routes(doc[NEXT]),
@@ -135,7 +134,7 @@ def _keep(doc: dict[str, Any], supervisor: Supervisor) -> bool:
         for variant in serving["variants"]:
             extra = fleets.resize(serving, variant)
             now = supervisor.context.ports.clock.now()
-            doc[OLD] = [*doc.get(OLD, []), *({**i, "stop_at": now + HANDOVER_S} for i in extra)]
+            doc[OLD] = [*doc.get(OLD, []), *({**i, "stop_at": now + fleets.HANDOVER_S} for i in extra)]
             changed = changed or bool(extra)
         changed = supervisor.carry_on(serving) or changed
     return _retire(doc, supervisor) or changed

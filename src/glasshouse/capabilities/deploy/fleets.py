@@ -20,6 +20,8 @@ from glasshouse.kernel.records import Record
 SERVING, NEXT, OLD = "_serving", "_next", "_old"
 GENERATION = "_generation"
 STARTUP_S = 240
+HANDOVER_S = 2.0
+"""How long after a switch the door may still send requests to the old fleet."""
 Fleet = dict[str, Any]
 Instance = dict[str, Any]
 
@@ -45,6 +47,21 @@ def resize(fleet: Fleet, variant: dict[str, Any]) -> list[Instance]:
     extra = have[variant["count"] :]
     del have[variant["count"] :]
     return extra
+
+
+def limit(fleet: Fleet, policy: Mapping[str, Any] | None) -> None:
+    """Notes what a deployment policy says of the fleet: how long it may take to come up."""
+    timeout_s = (policy or {}).get("BlueGreenUpdatePolicy", {}).get("MaximumExecutionTimeoutInSeconds")
+    if timeout_s is not None:
+        for variant in fleet["variants"]:
+            variant["startup_s"] = min(variant["startup_s"], timeout_s)
+
+
+def handover_s(policy: Mapping[str, Any] | None) -> float:
+    """How long an old fleet is kept after the switch: what the policy says, and no less than the door needs."""
+    blue_green = (policy or {}).get("BlueGreenUpdatePolicy", {})
+    waits_s = blue_green.get("TrafficRoutingConfiguration", {}).get("WaitIntervalInSeconds", 0)
+    return float(max(HANDOVER_S, waits_s + blue_green.get("TerminationWaitInSeconds", 0)))
 
 
 def instances(fleet: Fleet | None) -> Iterator[tuple[dict[str, Any], Instance]]:

@@ -17,6 +17,7 @@ REFUSED_OF_MODEL = (
     *containers.refused("PrimaryContainer"),
     *containers.refused("Containers[]"),
     Unsupported(path="VpcConfig"),
+    Unsupported(path="InferenceExecutionConfig.Mode", accepts=("Serial",)),
 )
 REFUSED_OF_CONFIG = (
     *(
@@ -24,6 +25,7 @@ REFUSED_OF_CONFIG = (
         for member, accepts in (
             ("ServerlessConfig", ()),
             ("InstancePools", ([],)),
+            ("VariantInstanceProvisionTimeoutInSeconds", ()),
             ("AcceleratorType", ()),
             ("CoreDumpConfig", ()),
             ("EnableSSMAccess", (False,)),
@@ -102,7 +104,11 @@ def _uses_of_config(doc: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 def _fill_endpoint(doc: Doc, context: Context) -> Doc:
     refuse(doc, REFUSED_OF_ENDPOINT)
     config = verbs.find(ENDPOINT_CONFIG, doc["EndpointConfigName"], context)
-    return {fleets.NEXT: fleets.planned(config.doc, config.key.name, generation=1, context=context)}
+    policy = doc.get("DeploymentConfig")
+    return {
+        fleets.NEXT: fleets.planned(config.doc, config.key.name, generation=1, context=context),
+        **({"LastDeploymentConfig": policy} if policy else {}),
+    }
 
 
 def _uses_of_endpoint(doc: Mapping[str, Any]) -> Iterable[tuple[str, str]]:

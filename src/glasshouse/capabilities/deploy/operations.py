@@ -35,9 +35,15 @@ def update_endpoint(request: Request, context: Context) -> Answer:
         fleet = fleets.planned(config.doc, config.key.name, generation=generation, context=context)
         if request.get("RetainAllVariantProperties"):
             _retain(fleet, record.doc.get(fleets.SERVING))
-        patch = {fleets.NEXT: fleet, fleets.GENERATION: generation, "FailureReason": None}
-        if "DeploymentConfig" in request:
-            patch["LastDeploymentConfig"] = request["DeploymentConfig"]
+        kept = record.doc.get("LastDeploymentConfig") if request.get("RetainDeploymentConfig") else None
+        policy: Mapping[str, Any] | None = request.get("DeploymentConfig", kept)
+        fleets.limit(fleet, policy)
+        patch = {
+            fleets.NEXT: fleet,
+            fleets.GENERATION: generation,
+            "FailureReason": None,
+            "LastDeploymentConfig": policy,
+        }
         return Change(to="Updating", patch=patch, is_due=True)
 
     record = changes.change(kinds.ENDPOINT, request["EndpointName"], context, decide)

@@ -146,7 +146,10 @@ class Supervisor:
         instance |= {"handle": self.context.ports.server.start(replica), "ready": False, "started_at": now}
 
     def _note_exit(self, instance: Instance, exited: Exited | Lost, now: float) -> None:
-        """The next start uses a fresh folder, after a pause that doubles each time."""
+        """The next start uses a fresh folder, after a pause that doubles each time.
+
+        A server that was told to end, as all are when the platform ends, comes back at once.
+        """
         shutil.rmtree(self._folder(instance), ignore_errors=True)
         if instance.pop("was_ready", False) and now - instance["started_at"] > LONGEST_BACKOFF_S:
             instance["exits"] = 0
@@ -154,7 +157,10 @@ class Supervisor:
             instance |= {"code": exited.code, "reason": exited.reason}
         instance.pop("failing_since", None)
         del instance["handle"]
-        self._note_pause(instance, now)
+        if isinstance(exited, Exited) and exited.reason == "stopped":
+            instance |= {"ready": False, "starts": instance["starts"] + 1, "retry_at": now}
+        else:
+            self._note_pause(instance, now)
 
     def _note_problem(self, instance: Instance, reason: str, now: float) -> None:
         """The server could not even be started."""
