@@ -10,6 +10,7 @@ import itertools
 import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -107,6 +108,10 @@ class Workshop:
     def name(self, kind: str = "thing") -> str:
         """A name that no other test has."""
         return f"{kind}-{next(self._numbers)}"
+
+    def folder_of(self, kind: str, name: str) -> Path:
+        """Where the server works on a resource."""
+        return self.server.data / "jobs" / self.account / str(self.server.told()["region"]) / kind / name
 
     # --- objects
 

@@ -416,7 +416,8 @@ def test_an_endpoint_deleted_while_it_is_created_leaves_nothing_running(
         name = workshop.start_endpoint(workshop.variant(echo))
         workshop.gone(name)
         workshop.until(lambda name=name: not servers_of(workshop, name), what="the end of the servers")
-        workshop.until(lambda name=name: not list((workshop.server.data / "jobs").rglob(name)))
+        folder = workshop.folder_of("Endpoint", name)
+        workshop.until(lambda folder=folder: not folder.exists(), what=f"the end of {folder}")
 
 
 def test_an_isolated_model_has_no_network_and_answers(workshop: Workshop) -> None:

@@ -30,9 +30,8 @@ def model_of(workshop: Workshop, job: shop.Document) -> dict[str, bytes]:
 
 def assert_gone(workshop: Workshop, name: str) -> None:
     """The folder goes just after the last status is written."""
-    workshop.until(
-        lambda: not list((workshop.server.data / "jobs").rglob(name)), what=f"the end of the folder of {name}"
-    )
+    folder = workshop.folder_of("TrainingJob", name)
+    workshop.until(lambda: not folder.exists(), what=f"the end of {folder}")
 
 
 def test_a_stopped_job_may_save_its_model(workshop: Workshop) -> None:
