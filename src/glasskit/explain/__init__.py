@@ -1,6 +1,16 @@
-"""Explanations as data, and what readers make of them: fields, groups and words."""
+"""Explanations as data, and what readers make of them: fields, groups, words, reasons and letters."""
 
-from glasskit.explain import grouped, words
+from glasskit.explain import grouped, letters, policies, reasons, regulation_b, words
 from glasskit.explain.explanations import Attribution, Explanation, Interactions
 
-__all__ = ["Attribution", "Explanation", "Interactions", "grouped", "words"]
+__all__ = [
+    "Attribution",
+    "Explanation",
+    "Interactions",
+    "grouped",
+    "letters",
+    "policies",
+    "reasons",
+    "regulation_b",
+    "words",
+]
