@@ -71,6 +71,7 @@ def serve(settings: Settings, *, announce: Callable[[str], None] = lambda _url: 
 
     announce: told the address once requests are answered.
     """
+    listen.hold_folder(settings.data)
     listener = listen.open_port(settings)
     platform = assemble(settings, endpoint_url=lambda: listener.url)
     authority = connect.load_or_make(settings.data / "ca", clock=platform.ports.clock)

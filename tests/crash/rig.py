@@ -7,7 +7,6 @@ import functools
 import os
 import random
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -63,10 +62,32 @@ class Rig:
     def start(self) -> None:
         """Starts the server. Now and then it is killed while it starts, and started again."""
         while self.n_kills and self.chance.random() < 0.15:
-            self._start_and_kill(self.chance.uniform(0.0, 1.0))
+            self.start_and_kill(self.chance.uniform(0.0, 1.0))
         began = time.monotonic()
         self.server.start(self._options)
         self.restart_s.append(time.monotonic() - began)
+
+    def start_and_kill(self, after_s: float) -> None:
+        """Starts the server and kills it before or after it answers."""
+        process = self.spawn()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            status = process.wait(after_s)
+            raise AssertionError(f"the server ended by itself with status {status}\n{self.log()}")
+        process.kill()
+        process.wait()
+        self.n_early_kills += 1
+
+    def spawn(self) -> subprocess.Popen[bytes]:
+        """A server that is not waited for."""
+        command = [*installation.PROGRAM, "up", "--data", str(self.data), *self._options]
+        with self.server.log.open("ab") as output:
+            return subprocess.Popen(
+                command,
+                env=installation.environment(),
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
 
     def client(self, service: str) -> Any:
         """A client that outlives the server, since the address stays the same."""
@@ -143,34 +164,18 @@ class Rig:
         except BaseException as error:
             troubles.append(error)
 
-    def _start_and_kill(self, after_s: float) -> None:
-        command = [*installation.PROGRAM, "up", "--data", str(self.data), *self._options]
-        with self.server.log.open("ab") as output:
-            process = subprocess.Popen(
-                command,
-                env=installation.environment(),
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            status = process.wait(after_s)
-            raise AssertionError(f"the server ended by itself with status {status}\n{self.log()}")
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        self.n_early_kills += 1
-
 
 @contextlib.contextmanager
-def rigged() -> Iterator[Rig]:
-    """A running rig on a folder of its own; nothing of it is left at the end, whatever happened."""
+def rigged(*, start: bool = True) -> Iterator[Rig]:
+    """A rig on a folder of its own; nothing of it is left at the end, whatever happened."""
     seed = int(os.environ.get(SEED) or random.SystemRandom().randrange(2**31))
     data = Path(tempfile.mkdtemp(prefix="glasshouse-crash-"))
     rig = Rig(data, seed)
     print(f"the same again: {SEED}={seed}")
     began = time.monotonic()
     try:
-        rig.start()
+        if start:
+            rig.start()
         yield rig
         print(f"{rig.report()}; {time.monotonic() - began:.0f} s in all")
     except BaseException as error:

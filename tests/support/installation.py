@@ -82,11 +82,21 @@ class Installation:
         """Ends the server at once, as a power cut would."""
         self._ended(signal.SIGKILL)
 
-    def _ended(self, how: signal.Signals) -> int:
+    def send(self, how: signal.Signals) -> None:
+        """Sends a signal and does not wait for what comes of it."""
+        assert self._process is not None
+        self._process.send_signal(how)
+
+    def wait(self) -> int:
+        """Waits for an end that something else brings about. Returns the exit status."""
+        return self._ended(None)
+
+    def _ended(self, how: signal.Signals | None) -> int:
         if self._process is None:
             return 0
         process, self._process = self._process, None
-        process.send_signal(how)
+        if how is not None:
+            process.send_signal(how)
         try:
             return process.wait(END_WITHIN_S)
         except subprocess.TimeoutExpired:

@@ -17,12 +17,14 @@ from pathlib import Path
 import uvicorn
 
 from glasshouse.doors.gateway import Door
-from glasshouse.kernel import ids
+from glasshouse.kernel import locks
 from glasshouse.kernel.settings import Settings
 
 log = logging.getLogger(__name__)
 
 RECORD = "server.json"
+LOCK = "server.lock"
+"""Held by the one server of the data folder for as long as it lives."""
 BACKLOG = 2048
 
 
@@ -36,6 +38,13 @@ class Listener:
 
     socket: socket.socket
     url: str
+
+
+def hold_folder(data: Path) -> None:
+    """Makes this process the one server of the data folder. Raises CannotListen when there is another."""
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not locks.take(data / LOCK):
+        raise CannotListen(f"Another server is using {data}; stop it or name another folder.")
 
 
 def open_port(settings: Settings) -> Listener:
@@ -125,21 +134,9 @@ def write_record(settings: Settings, listener: Listener, *, proxy: str = "") -> 
         "certificate": str(Path(settings.tls_certificate).resolve()) if settings.tls_certificate else "",
     }
     path = settings.data / RECORD
-    draft = path.with_suffix(f".{ids.token(4)}")
+    draft = path.with_suffix(".draft")
     draft.write_text(json.dumps(content))
     draft.rename(path)
-
-
-def read_record(data: Path) -> dict[str, str] | None:
-    """The record of a server that is running, or None."""
-    try:
-        found: dict[str, str] = json.loads((data / RECORD).read_text())
-        os.kill(int(found["pid"]), 0)
-    except (FileNotFoundError, ValueError, KeyError, ProcessLookupError):
-        return None
-    except PermissionError:
-        return found
-    return found
 
 
 def remove_record(data: Path) -> None:

@@ -83,7 +83,7 @@ def down(options: argparse.Namespace, _root: Root) -> int:
     """End the server of the data folder in order, and wait for it."""
     settings = _settings(options)
     server = running.need(settings.data)
-    if not running.stop(server, within_s=settings.drain_s + 20):
+    if not running.stop(settings.data, server, within_s=settings.drain_s + 20):
         raise failures.Failed(f"Process {server.pid} has not ended; look into it, or: kill -9 {server.pid}")
     print(f"The server at {server.endpoint} has ended.")
     return 0

@@ -15,10 +15,13 @@ from typing import Any
 
 from glasshouse.doors.cli import failures
 from glasshouse.doors.cli.root import Keys
+from glasshouse.kernel import locks
 from glasshouse.kernel.settings import Settings
 
 FILE = "server.json"
 """Written by the server into its data folder once it listens."""
+LOCK = "server.lock"
+"""Held by the server for as long as it lives: what a killed one has written is not believed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +62,7 @@ def find(data: Path) -> Server | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return server if _lives(server.pid) and server.answers() else None
+    return server if locks.holder(data / LOCK) == server.pid else None
 
 
 def need(data: Path) -> Server:
@@ -73,12 +76,12 @@ def need(data: Path) -> Server:
     return server
 
 
-def stop(server: Server, *, within_s: float) -> bool:
-    """Asks the server to end and waits for it. False when it has not ended in time."""
+def stop(data: Path, server: Server, *, within_s: float) -> bool:
+    """Asks the server of the data folder to end and waits for it. False when it has not ended in time."""
     deadline = time.monotonic() + within_s
     with contextlib.suppress(ProcessLookupError):
         os.kill(server.pid, signal.SIGTERM)
-    while _lives(server.pid):
+    while locks.holder(data / LOCK) == server.pid:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.05)
@@ -127,18 +130,3 @@ def is_free(host: str, port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def _lives(pid: int) -> bool:
-    """Whether the process runs; one that ended and that its parent has not looked at yet does not."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return True
-    return state != "Z"
