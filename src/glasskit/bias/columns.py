@@ -157,7 +157,7 @@ def kind_of(
 ) -> questions.Kind:
     """Whether the wanted values are categories or thresholds.
 
-    Categorical: texts, booleans, several wanted values, a wanted value among at most two different ones, and whole
+    Categorical: texts, booleans, several wanted values, one that is no number, a wanted value among at most two different ones, and whole
     numbers of which under 5 % differ. smclarify takes every column of floats, and any short column of whole numbers,
     for continuous.
     """
@@ -167,7 +167,7 @@ def kind_of(
         return declared
     if len(wanted) > 1 or isinstance(series.dtype, pd.CategoricalDtype) or not len(wanted):
         return "categorical"
-    if pd.api.types.is_bool_dtype(series.dtype):
+    if pd.api.types.is_bool_dtype(series.dtype) or not isinstance(_spelt(wanted[0]), float):
         return "categorical"
     if not pd.api.types.is_numeric_dtype(series.dtype):
         return "continuous" if compat and _counted(series) else "categorical"

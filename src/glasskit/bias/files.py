@@ -8,6 +8,8 @@ from typing import Any
 
 from glasskit.bias import assessment, faults, questions, reports
 
+_MISSING = ("", "NA", "NaN", "nan", "null")
+
 
 def from_table(
     source: str | Path | Any,
@@ -67,7 +69,7 @@ def parse_facet(text: str) -> questions.Facet:
 def _read(path: Path, names: Iterable[str] | None) -> Any:
     """The file as a PyArrow table; of its columns only the named ones that exist."""
     import pyarrow as pa
-    from pyarrow import csv, parquet
+    from pyarrow import parquet
 
     if not path.is_file():
         raise faults.Unusable(f"there is no file {path}")
@@ -77,16 +79,28 @@ def _read(path: Path, names: Iterable[str] | None) -> Any:
         if path.suffix.lower() in (".parquet", ".pq"):
             known = parquet.read_schema(path).names
             return parquet.read_table(path, columns=_kept(known, names))
-        table = csv.read_csv(
-            path,
-            parse_options=csv.ParseOptions(newlines_in_values=True),
-            convert_options=csv.ConvertOptions(
-                strings_can_be_null=True, null_values=["", "NA", "NaN", "null"]
-            ),
-        )
-    except (pa.ArrowException, UnicodeDecodeError) as exc:
+        table = _csv(path, use_threads=True)
+        return table.select(_kept(table.column_names, names))
+    except (pa.ArrowException, UnicodeDecodeError, KeyError) as exc:
         raise faults.Unusable(f"{path.name} cannot be read: {exc}") from exc
-    return table if names is None else table.select(_kept(table.column_names, names))
+
+
+def _csv(path: Path, *, use_threads: bool) -> Any:
+    """What PyArrow refuses is read again by one thread, whose message names the row."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    try:
+        return csv.read_csv(
+            path,
+            read_options=csv.ReadOptions(use_threads=use_threads),
+            parse_options=csv.ParseOptions(newlines_in_values=True),
+            convert_options=csv.ConvertOptions(strings_can_be_null=True, null_values=list(_MISSING)),
+        )
+    except pa.ArrowInvalid:
+        if not use_threads:
+            raise
+        return _csv(path, use_threads=False)
 
 
 def _kept(known: Sequence[str], names: Iterable[str] | None) -> list[str]:
