@@ -78,7 +78,7 @@ def list_model_packages(request: Request, context: Context) -> Answer:
     if GROUP_MEMBER not in asked:
         asked.setdefault("ModelPackageType", "Unversioned")
     page = verbs.list_(MODEL_PACKAGE, asked, context, member="ModelPackageSummaryList")
-    page["ModelPackageSummaryList"] = [_named(one) for one in page["ModelPackageSummaryList"]]
+    page["ModelPackageSummaryList"] = [_summary(one) for one in page["ModelPackageSummaryList"]]
     return page
 
 
@@ -158,6 +158,11 @@ def _shown(record: Record) -> Answer:
 def _named(shown: Answer) -> Answer:
     """A version goes by its group's name; the ARN tells it apart."""
     return {**shown, "ModelPackageName": shown.get(GROUP_MEMBER) or shown["ModelPackageName"]}
+
+
+def _summary(shown: Answer) -> Answer:
+    """In lists a version has no name of its own: github.com/aws/sagemaker-python-sdk/issues/5606."""
+    return {**shown, "ModelPackageName": None} if shown.get(GROUP_MEMBER) else shown
 
 
 def _check_containers(body: Request, context: Context) -> None:
