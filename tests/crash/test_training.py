@@ -14,12 +14,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(900)]
 
 SCRIPT = """\
 #!/bin/sh
-name=${SM_HP_NAME:-$1} lasts=${SM_HP_LASTS:-$2}
+name=${SM_HP_NAME:-$1} pause=${SM_HP_PAUSE:-$2}
 began=$(cat /proc/sys/kernel/random/uuid)
 echo "began $began"
 echo "$began" >> /opt/ml/model/began
 echo "$name" > /opt/ml/model/name
-sleep "$lasts"
+for step in 1 2 3; do
+    sleep "$pause"
+    test ! -d /opt/ml/checkpoints || echo "$name $step" > "/opt/ml/checkpoints/$step"
+done
 echo "ended $began"
 """
 
@@ -36,16 +39,18 @@ def test_jobs_of_a_killed_server_end_as_they_should_and_are_published_once(rig: 
 
 
 def request(one: Wanted) -> dict[str, Any]:
-    """A program of one line or, one job in four, script mode: there the container fetches the code itself."""
-    is_script = one.number % 4 == 3
+    """A program of one line, with checkpoints or without, or script mode: there the container fetches the code."""
+    is_script, has_checkpoints = one.number % 4 == 3, one.number % 4 == 1
+    pause = str(round(one.lasts_s / 3, 3))
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/program"}
-    program = ["/bin/sh", "/opt/ml/input/data/program/train.sh", one.name, str(one.lasts_s)]
+    program = ["/bin/sh", "/opt/ml/input/data/program/train.sh", one.name, pause]
     script = {
         "sagemaker_program": "train.sh",
         "sagemaker_submit_directory": f"s3://{BUCKET}/code.tar.gz",
         "name": one.name,
-        "lasts": str(one.lasts_s),
+        "pause": pause,
     }
+    checkpoints = {"S3Uri": f"s3://{BUCKET}/checkpoints/{one.name}"}
     return {
         "TrainingJobName": one.name,
         "AlgorithmSpecification": {
@@ -59,6 +64,7 @@ def request(one: Wanted) -> dict[str, Any]:
         "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/out"},
         "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
         "StoppingCondition": {"MaxRuntimeInSeconds": 300},
+        **({"CheckpointConfig": checkpoints} if has_checkpoints else {}),
     }
 
 
@@ -73,3 +79,13 @@ def check(one: Wanted, jobs: Jobs) -> None:
     assert last.began == last.ended
     model = workshop.unpacked(outputs["output/model.tar.gz"])
     assert model == {"began": f"{last.began[0]}\n".encode(), "name": f"{one.name}\n".encode()}
+    if "CheckpointConfig" in request(one):
+        check_checkpoints(one, jobs)
+
+
+def check_checkpoints(one: Wanted, jobs: Jobs) -> None:
+    """All are there, whichever attempt wrote them."""
+    s3 = jobs.rig.client("s3")
+    for step in "123":
+        found = s3.get_object(Bucket=BUCKET, Key=f"checkpoints/{one.name}/{step}")
+        assert found["Body"].read() == f"{one.name} {step}\n".encode()
