@@ -13,6 +13,8 @@ from glasshouse.kernel.jobs.folders import Attempt, host_names
 from glasshouse.kernel.jobs.phases import Followed
 from glasshouse.kernel.records import Record
 
+SCAN_S, LAST_SCAN_S = 1.0, 60.0
+"""How long one reading of a log may take, while the job runs and when it has ended."""
 MESSAGES = {
     "Starting": "Starting the training job",
     "Downloading": "Downloading the training image and input data",
@@ -45,7 +47,8 @@ def metrics_of(record: Record, context: Context, attempt: Attempt, *, final: boo
         return None
     mark = attempt.root / "metrics.json"
     offset = 0 if final else _offset(mark)
-    scan = metrics.scan(contract.log_of(record, context, attempt, host_names(1)[0]), definitions, offset)
+    log = contract.log_of(record, context, attempt, host_names(1)[0])
+    scan = metrics.scan(log, definitions, offset, budget_s=LAST_SCAN_S if final else SCAN_S)
     mark.write_text(json.dumps(scan.offset))
     known = {m["MetricName"]: m for m in record.doc.get("FinalMetricDataList", [])}
     found = {

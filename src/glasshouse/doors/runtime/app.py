@@ -154,7 +154,7 @@ class RuntimeDoor:
             raise ModelError(
                 original_status=reply.status,
                 original_message=reply.body.decode(errors="replace"),
-                log_arn=_log_arn(variant, caller),
+                log_arn=_log_arn(variant, key),
             )
         headers = {"x-amzn-invoked-production-variant": variant.name}
         for kept in ("content-type", "x-amzn-sagemaker-custom-attributes"):
@@ -186,7 +186,7 @@ class RuntimeDoor:
                 raise ModelError(
                     original_status=0,
                     original_message=f"Your invocation timed out after {TIMEOUT_S:g} s",
-                    log_arn=_log_arn(variant, None),
+                    log_arn=_log_arn(variant, key),
                 ) from error
             return variant, reply
         raise errors.WireError(
@@ -219,10 +219,8 @@ class RuntimeDoor:
         return found
 
 
-def _log_arn(variant: routes.Variant, caller: Caller | None) -> str:
-    if caller is None:
-        return ""
-    return f"arn:aws:logs:{caller.region}:{caller.account}:log-group:{variant.log_group}"
+def _log_arn(variant: routes.Variant, key: Key) -> str:
+    return f"arn:aws:logs:{key.region}:{key.account}:log-group:{variant.log_group}"
 
 
 def _refusal(error: errors.WireError) -> Answer:

@@ -24,7 +24,7 @@ def reason_of(exited: Exited, *, failure_file: Path, log: Path, limits: Limits) 
         text = f"ClientError: the container could not be started: {exited.detail}"
     else:
         words = said(failure_file) or _last_error(log) or exited.detail or "the container gave no reason"
-        text = f"AlgorithmError: {words}, exit code: {exited.code}"
+        text = f"AlgorithmError: {words.removesuffix('.')}, exit code: {exited.code}"
     return text[:LONGEST]
 
 
