@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from botocore import exceptions
 
 from glasshouse.kernel import ports
 from glasshouse.kernel.jobs import failures, instances
@@ -177,6 +178,52 @@ def test_a_bucket_that_goes_away_while_the_job_runs_fails_it(workshop: Workshop)
     job = workshop.trained(name)
     assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Failed"
     assert "short-lived" in job["FailureReason"]
+
+
+def removed(workshop: Workshop, bucket: str) -> bool:
+    """Tries to remove a bucket that a job goes on writing to."""
+    for one in workshop.s3.list_objects_v2(Bucket=bucket).get("Contents", []):
+        workshop.s3.delete_object(Bucket=bucket, Key=one["Key"])
+    try:
+        workshop.s3.delete_bucket(Bucket=bucket)
+    except exceptions.ClientError as error:
+        if shop.refusal(error).code != "BucketNotEmpty":
+            raise
+        return False
+    return True
+
+
+def test_a_job_whose_checkpoints_lose_their_bucket_is_ended_and_says_so(workshop: Workshop) -> None:
+    workshop.s3.create_bucket(Bucket="checkpoints-for-now")
+    code = (
+        "import pathlib, time\n"
+        "print('ready', flush=True)\n"
+        "while True:\n"
+        "    pathlib.Path('/opt/ml/checkpoints', str(time.time_ns())).write_text('x'); time.sleep(0.3)\n"
+    )
+    config = {"S3Uri": "s3://checkpoints-for-now/here"}
+    name = workshop.start_training(workshop.program(code, CheckpointConfig=config))
+    workshop.running(name, "ready")
+    workshop.until(lambda: removed(workshop, "checkpoints-for-now"), what="the removal of the bucket")
+    job = workshop.trained(name)
+    assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Failed"
+    assert "ClientError: The specified bucket does not exist" in job["FailureReason"]
+    assert_gone(workshop, name)
+
+
+def test_a_job_that_cannot_be_looked_after_is_ended_before_it_fails(workshop: Workshop) -> None:
+    """A folder stands where the server keeps its own notes of the job: an error nobody foresaw."""
+    definitions = {"MetricDefinitions": [{"Name": "m", "Regex": "m=(.*)"}]}
+    name = workshop.start_training(workshop.program(PATIENT, AlgorithmSpecification=definitions))
+    workshop.running(name, "ready")
+    (notes,) = workshop.until(lambda: list(workshop.folder_of("TrainingJob", name).glob("*/metrics.json")))
+    notes.unlink()
+    notes.mkdir()
+    job = workshop.trained(name)
+    assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Failed"
+    assert job["FailureReason"].startswith("InternalError: IsADirectoryError")
+    assert job["SecondaryStatusTransitions"][-1]["Status"] == "Failed"
+    assert_gone(workshop, name)
 
 
 HOSTILE = {

@@ -137,6 +137,12 @@ def _copy_checkpoints(record: Record, context: Context, attempt: Attempt, *, fin
         )
 
 
+def _attempts(record: Record) -> int:
+    """The first attempt and as many more as RetryStrategy allows."""
+    more: int = record.doc.get("RetryStrategy", {}).get("MaximumRetryAttempts", phases.MAX_ATTEMPTS - 1)
+    return 1 + more
+
+
 step = phases.step_of(
     phases.Plan(
         make_ready=_make_ready,
@@ -147,5 +153,6 @@ step = phases.step_of(
         finish=_finish,
         stopped=_stopped,
         failed=_failed,
+        attempts=_attempts,
     )
 )

@@ -59,6 +59,7 @@ class Plan:
     entered: members that change on entering "preparing", "running", "stopping", "publishing" or "restarting".
     follow: looks at the running job; the last time with final=True. finish: how it ended.
     stopped: how it ends when it is stopped before it ran. failed: how it ends for a reason of ours.
+    attempts: how often it may be started when the machine forgets it.
     """
 
     make_ready: Callable[[Record, Context], None]
@@ -69,6 +70,7 @@ class Plan:
     finish: Callable[[Record, Context, Attempt, Exited], Ending]
     stopped: Callable[[Record, Context], Ending]
     failed: Callable[[Record, Context, str], Ending]
+    attempts: Callable[[Record], int] = lambda _record: MAX_ATTEMPTS
     grace_s: float = 120.0
 
 
@@ -193,8 +195,8 @@ def _lost(run: _Run) -> Outcome:
     """The machine forgot the job: another attempt, with files of its own."""
     if run.is_stopping:
         return _end(run, run.plan.stopped(run.record, run.context))
-    if run.work["attempt"] >= MAX_ATTEMPTS:
-        reason = f"InternalError: the job was interrupted {MAX_ATTEMPTS} times on this machine."
+    if run.work["attempt"] >= run.plan.attempts(run.record):
+        reason = f"InternalError: the job was interrupted {run.work['attempt']} times on this machine."
         return _end(run, run.plan.failed(run.record, run.context, reason))
     return _enter(run, "restarting", {"phase": "ready", "attempt": run.work["attempt"] + 1})
 
