@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from glasskit.metrics import confusion, curves
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -35,29 +37,6 @@ class Undefined(ValueError):
     """The metric has no value for this input."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Counts:
-    """Per class: rows of it found, rows predicted as it, rows of it."""
-
-    found: Vector
-    predicted: Vector
-    actual: Vector
-
-
-def _counts(label: Vector, predicted: Vector) -> _Counts:
-    classes = np.union1d(label, predicted)
-    hit = label == predicted
-    return _Counts(
-        np.array([np.sum(hit & (label == item)) for item in classes], float),
-        np.array([np.sum(predicted == item) for item in classes], float),
-        np.array([np.sum(label == item) for item in classes], float),
-    )
-
-
-def _ratio(above: Vector, below: Vector) -> Vector:
-    return np.divide(above, below, out=np.zeros_like(above), where=below != 0)
-
-
 def accuracy(label: Vector, predicted: Vector) -> float:
     """Share of rows predicted as what they are."""
     return float(np.mean(label == predicted))
@@ -65,27 +44,23 @@ def accuracy(label: Vector, predicted: Vector) -> float:
 
 def balanced_accuracy(label: Vector, predicted: Vector) -> float:
     """Mean recall over the classes that occur among the labels."""
-    counts = _counts(label, predicted)
-    occurring = counts.actual > 0
-    return float(np.mean(counts.found[occurring] / counts.actual[occurring]))
+    table = confusion.of(label, predicted)
+    return float(np.mean(confusion.recalls(table)[table.actual > 0]))
 
 
 def precision_macro(label: Vector, predicted: Vector) -> float:
     """Mean over classes of found / predicted."""
-    counts = _counts(label, predicted)
-    return float(np.mean(_ratio(counts.found, counts.predicted)))
+    return float(np.mean(confusion.precisions(confusion.of(label, predicted))))
 
 
 def recall_macro(label: Vector, predicted: Vector) -> float:
     """Mean over classes of found / actual."""
-    counts = _counts(label, predicted)
-    return float(np.mean(_ratio(counts.found, counts.actual)))
+    return float(np.mean(confusion.recalls(confusion.of(label, predicted))))
 
 
 def f1_macro(label: Vector, predicted: Vector) -> float:
     """Mean over classes of 2 found / (predicted + actual)."""
-    counts = _counts(label, predicted)
-    return float(np.mean(_ratio(2 * counts.found, counts.predicted + counts.actual)))
+    return float(np.mean(confusion.f_scores(confusion.of(label, predicted), 1.0)))
 
 
 def _positive(label: Vector, predicted: Vector) -> tuple[float, float, float]:
@@ -165,6 +140,18 @@ def log_loss(label: Vector, score: Vector) -> float:
     return float(-np.mean(y * np.log(p) + (1 - y) * np.log1p(-p)))
 
 
+def brier(label: Vector, score: Vector) -> float:
+    """Mean of (probability given to class 1 - what happened)²: 0 for a perfect, 1 for the worst score."""
+    return float(np.mean((np.asarray(score, np.float64) - np.asarray(label, np.float64)) ** 2))
+
+
+def average_precision(label: Vector, score: Vector) -> float:
+    """Area under precision against recall, without interpolation. Raises Undefined without rows of class 1."""
+    if not np.any(np.asarray(label) == 1):
+        raise Undefined("average precision needs rows of class 1")
+    return curves.average_precision(label, score)
+
+
 _TABLE: tuple[Metric, ...] = (
     Metric(name="accuracy", kind="label", maximise=True, of=accuracy),
     Metric(name="balanced_accuracy", kind="label", maximise=True, of=balanced_accuracy),
@@ -183,6 +170,8 @@ _TABLE: tuple[Metric, ...] = (
     Metric(name="r2", kind="value", maximise=True, of=r2),
     Metric(name="auc", kind="score", maximise=True, of=auc),
     Metric(name="log_loss", kind="score", maximise=False, of=log_loss),
+    Metric(name="brier", kind="score", maximise=False, of=brier),
+    Metric(name="average_precision", kind="score", maximise=True, of=average_precision),
 )
 
 
