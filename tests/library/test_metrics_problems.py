@@ -133,9 +133,10 @@ def test_metrics_of_several_classes_equal_the_oracle(rows: list[tuple[int, int]]
         assert {name: values[name + suffix] for name in expected} == pytest.approx(expected)
     table = metrics.multiclass(label, predicted).confusion
     assert table is not None
-    np.testing.assert_array_equal(
-        table.counts, oracle.confusion_matrix(label, predicted, labels=table.classes)
-    )
+    counted = [
+        [sum((label == one) & (predicted == other)) for other in table.classes] for one in table.classes
+    ]
+    assert table.counts.tolist() == counted
 
 
 @pytest.mark.slow
