@@ -55,18 +55,20 @@ class Writers:
 
     rig: Rig
     sent: dict[str, Sent] = field(default_factory=dict)
-    deleted: set[str] = field(default_factory=set)
+    deleted: dict[str, str] = field(default_factory=dict)
     uploads: list[Upload] = field(default_factory=list)
     requests: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
     numbers: int = 0
+    round: int = 0
+    """Single objects have keys of their round, so that a look after a kill need not go through all of them."""
 
     def putting(self, chance: random.Random) -> Any:
         def work() -> None:
             size_bytes = chance.choice([0, chance.randrange(1, 4096), chance.randrange(1 << 20)])
-            self._put(f"single-{chance.randrange(KEYS)}", self._content(size_bytes))
+            self._put(f"{self.round}/{chance.randrange(KEYS)}", self._content(size_bytes))
             if chance.random() < 0.1:
-                self._delete(f"single-{chance.randrange(KEYS)}")
+                self._delete(f"{self.round}/{chance.randrange(KEYS)}")
 
         return work
 
@@ -83,10 +85,11 @@ class Writers:
 
         return work
 
-    def acknowledged(self) -> set[str]:
-        """The ids of the versions that clients were told of."""
-        told = {one.version_id for one in self.sent.values()} | {one.version_id for one in self.uploads}
-        return told - {""}
+    def acknowledged(self) -> dict[str, str]:
+        """The versions that clients were told of, and their keys."""
+        told = {one.version_id: one.key for one in self.sent.values()}
+        told |= {one.version_id: one.key for one in self.uploads}
+        return {version_id: key for version_id, key in told.items() if version_id}
 
     def _content(self, size_bytes: int) -> bytes:
         """Bytes that no other object has."""
@@ -107,13 +110,13 @@ class Writers:
         return sent
 
     def _delete(self, key: str) -> None:
-        self.deleted.add(self._asked("delete_object", Bucket=BUCKET, Key=key)["VersionId"])
+        self.deleted[self._asked("delete_object", Bucket=BUCKET, Key=key)["VersionId"]] = key
 
     def _begin(self, chance: random.Random) -> Upload:
         last = self._content(chance.randrange(1000))
         whole = self._content(PART_BYTES)[:PART_BYTES]
         parts = tuple([whole] * chance.choice([0, 1, 1, 2]) + [last])
-        key = f"parts-{chance.randrange(KEYS)}"
+        key = f"parts/{chance.randrange(KEYS)}"
         answer = self._asked("create_multipart_upload", Bucket=BUCKET, Key=key)
         if "UploadId" not in answer:
             raise CutShort
@@ -166,11 +169,12 @@ def test_objects_are_there_when_acknowledged_and_whole_whenever_there(rig: Rig) 
     s3 = rig.client("s3")
     s3.create_bucket(Bucket=BUCKET)
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-    for _ in range(KILLS):
+    for number in range(KILLS):
+        writers.round = number
         chances = [random.Random(rig.chance.random()) for _ in range(4)]
         workers = [writers.putting(one) for one in chances[:3]] + [writers.uploading(chances[3])]
         rig.crash(*workers, within=(0.0, 0.5))
-        check_versions(writers)
+        check_versions(writers, f"{number}/")
         check_parts(writers)
     for upload in writers.uploads:
         if upload.is_completing:
@@ -183,15 +187,15 @@ def test_objects_are_there_when_acknowledged_and_whole_whenever_there(rig: Rig) 
     check_disk(writers)
 
 
-def check_versions(writers: Writers) -> None:
+def check_versions(writers: Writers, prefix: str = "") -> None:
     """Everything acknowledged is listed, and everything listed is something that was sent, whole."""
-    versions, markers = listed(writers.rig)
+    versions, markers = listed(writers.rig, prefix)
     for version in versions.values():
         sent = writers.sent.get(version["ETag"].strip('"')) or completed(writers, version)
         assert sent is not None, f"nobody sent {version}"
         assert (version["Key"], version["Size"]) == (sent.key, sent.size_bytes)
-    assert writers.acknowledged() - versions.keys() == set()
-    assert writers.deleted - markers == set()
+    assert {one for one, key in writers.acknowledged().items() if key.startswith(prefix)} <= versions.keys()
+    assert {one for one, key in writers.deleted.items() if key.startswith(prefix)} <= markers
     names = [(version["Key"], version["ETag"]) for version in versions.values()]
     assert len(set(names)) == len(names), "something was published twice"
 
@@ -241,9 +245,10 @@ def completed(writers: Writers, version: dict[str, Any]) -> Sent | None:
     return None
 
 
-def listed(rig: Rig) -> tuple[dict[str, dict[str, Any]], set[str]]:
-    """All versions by their id, and the ids of all delete markers."""
-    pages = list(rig.client("s3").get_paginator("list_object_versions").paginate(Bucket=BUCKET))
+def listed(rig: Rig, prefix: str = "") -> tuple[dict[str, dict[str, Any]], set[str]]:
+    """All versions below the prefix by their id, and the ids of all delete markers."""
+    paginator = rig.client("s3").get_paginator("list_object_versions")
+    pages = list(paginator.paginate(Bucket=BUCKET, Prefix=prefix))
     versions = [version for page in pages for version in page.get("Versions", [])]
     markers = [marker["VersionId"] for page in pages for marker in page.get("DeleteMarkers", [])]
     return {version["VersionId"]: version for version in versions}, set(markers)
