@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -17,6 +18,7 @@ HEALTH = "/_glasshouse/health"
 """Answers without a signature; no bucket can have such a name."""
 
 RUNTIME_PREFIXES = ("/endpoints/",)
+INVOCATION = re.compile(r"/endpoints/[^/]+/(async-)?invocations(-response-stream)?")
 
 
 class Gateway:
@@ -42,6 +44,8 @@ class Gateway:
             return self._files
         if service == "sagemaker" and head.path.startswith(RUNTIME_PREFIXES):
             return self._runtime
+        if not service and scope["method"] == "POST" and INVOCATION.fullmatch(head.path):
+            return self._runtime  # not signed: refused there, as a client of that service understands it
         if service or head.header("x-amz-target") or _is_query(scope, head):
             return self._wire
         return self._files
