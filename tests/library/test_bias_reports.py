@@ -161,16 +161,18 @@ def test_small_groups_are_refused_with_the_reason() -> None:
         TABLE, label=PAID, facets=bias.Facet("gender"), predicted="said", options=bias.Options(minimum_rows=3)
     )
     assert (
-        report.facet("gender", "x").result("DPL").error
-        == "only 1 rows with gender = x; at least 3 are needed"
+        report.facet("gender", "x").result("DPL").error == "only 1 row with gender = x; at least 3 are needed"
     )
-    assert report.facet("gender", "f").result("RD").error == "a ratio of only 1 rows; at least 3 are needed"
+    assert report.facet("gender", "f").result("RD").error == "a ratio of only 1 row; at least 3 are needed"
     assert report.facet("gender", "f").result("DPL").value is not None
 
 
 def test_a_facet_that_never_occurs_has_no_values_and_says_so() -> None:
     report = bias.assess(TABLE, label=PAID, facets=bias.Facet("gender", ["other"]))
-    assert {result.error for result in report.facets[0].results} == {"there is no row with gender = other"}
+    assert {result.error for result in report.facets[0].results} == {
+        "there is no row with gender = other; its values are 'f', 'm', 'x'"
+    }
+    assert "No metric has a value" in report.summary()
 
 
 def test_facets_describe_their_own_rows() -> None:
@@ -229,6 +231,13 @@ def test_rows_without_a_value_are_refused_or_dropped_and_counted() -> None:
         ({}, {"metrics": ["DPX"]}, "no bias metric 'DPX'"),
         ({}, {"metrics": ["DI"]}, "DI needs a column of predictions"),
         ({}, {"probability_threshold": 0.5}, "a probability threshold needs a column of predictions"),
+        ({}, {"predicted": "score"}, "if they are scores, a probability threshold is needed"),
+        (
+            {},
+            {"predicted": "rent"},
+            "column 'rent' holds 'no', 'yes', and column 'paid' 0, 1: no value is the same",
+        ),
+        ({"paid": [[1, 0]] * 8}, {}, "column 'paid' has shape (8, 2); one value per row is needed"),
         ({"paid": [1, 0]}, {}, "columns differ in their number of rows"),
         (
             {"age": ["20", "30", "old", "25", "35", "45", "55", "65"]},
@@ -245,6 +254,18 @@ def test_bad_input_gets_a_sentence(
     with pytest.raises(bias.Unusable) as refused:
         bias.assess(TABLE | changed, **arguments)  # type: ignore[arg-type]  # wrong on purpose
     assert message in str(refused.value)
+
+
+def test_a_threshold_above_every_value_has_no_rows() -> None:
+    report = bias.assess(TABLE, label=PAID, facets=bias.Facet("age", [99], kind="continuous"), options=QUIET)
+    assert (report.facets[0].words, report.facets[0].disfavoured.n_rows) == ("(99.0, inf]", 0)
+
+
+def test_the_numbers_of_rows_keep_their_interval_when_all_is_bootstrapped() -> None:
+    report = bias.assess(TABLE, label=PAID, facets=GENDER, options=bias.Options(interval="bootstrap"))
+    sure = report.facets[0].result("CI").interval
+    assert sure is not None
+    assert (sure.method, sure.low < sure.high) == ("wilson", True)
 
 
 def test_questions_check_themselves() -> None:

@@ -174,7 +174,7 @@ class _Subject:
             kind=rows.kind,
             favoured=statistics.describe(split.a, n_rows),
             disfavoured=statistics.describe(split.d, n_rows),
-            results=tuple(self._results(split, f"{rows.name} {part.relation} {part.words}", remarks)),
+            results=tuple(self._results(split, rows, part, remarks)),
         )
 
     def _with_flips(
@@ -197,8 +197,10 @@ class _Subject:
             )
         return dataclasses.replace(split, flips=flips), {"FT": remark}
 
-    def _results(self, split: counts.Split, facet: str, remarks: dict[str, str]) -> list[reports.Result]:
-        refusal = self._refusal(split, facet)
+    def _results(
+        self, split: counts.Split, rows: outcomes.Rows, part: outcomes.Part, remarks: dict[str, str]
+    ) -> list[reports.Result]:
+        refusal = self._refusal(split, f"{rows.name} {part.relation} {part.words}", part.hint)
         found: dict[str, estimates.Estimate] = {}
         errors: dict[str, str] = {}
         for metric in self.metrics:
@@ -221,15 +223,15 @@ class _Subject:
             for metric in self.metrics
         ]
 
-    def _refusal(self, split: counts.Split, facet: str) -> str:
+    def _refusal(self, split: counts.Split, facet: str, hint: str) -> str:
         """Why no metric is computed at all, if so."""
         least = self.options.minimum_rows
         for n, others in ((int(split.d.n), False), (int(split.a.n), True)):
             whose = f"other than {facet}" if others else f"with {facet}"
             if not n:
-                return f"there is no row {whose}"
+                return f"there is no row {whose}{hint}"
             if n < least:
-                return f"only {n:,} rows {whose}; at least {least:,} are needed"
+                return f"only {reports.rows_in_words(n)} {whose}; at least {least:,} are needed"
         return ""
 
     def _checked(self, metric: definitions.Metric, split: counts.Split) -> estimates.Estimate:
@@ -237,7 +239,9 @@ class _Subject:
         estimate, least = metric(split), self.options.minimum_rows
         fewest = min((int(count) for count in estimate.denominators), default=least)
         if least > 1 and fewest < least:
-            raise faults.Undefined(f"a ratio of only {fewest:,} rows; at least {least:,} are needed")
+            raise faults.Undefined(
+                f"a ratio of only {reports.rows_in_words(fewest)}; at least {least:,} are needed"
+            )
         return estimate
 
     def _intervals(
@@ -246,10 +250,12 @@ class _Subject:
         ways, confidence = self.options.interval, self.options.confidence
         if ways == "none":
             return {}
-        sure: dict[str, estimates.Interval] = {}
-        if ways != "bootstrap":
-            by_formula = {name: estimate.interval(confidence) for name, estimate in found.items()}
-            sure = {name: interval for name, interval in by_formula.items() if interval is not None}
+        by_formula = {
+            name: estimate.interval(confidence)
+            for name, estimate in found.items()
+            if ways != "bootstrap" or isinstance(estimate, estimates.Contrast)
+        }
+        sure = {name: interval for name, interval in by_formula.items() if interval is not None}
         rest = [metric for metric in self.metrics if metric.name in found and metric.name not in sure]
         if ways == "formula" or not rest:
             return sure

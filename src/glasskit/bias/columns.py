@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ def read(table: Any, names: Iterable[str]) -> pd.DataFrame:
     if hasattr(table, "column_names"):
         frame: pd.DataFrame = table.select(wanted).to_pandas(strings_to_categorical=True)
     else:
-        columns = {name: pd.Series(table[name]).reset_index(drop=True) for name in wanted}
+        columns = {name: _series(name, table[name]) for name in wanted}
         lengths = {name: len(column) for name, column in columns.items()}
         if len(set(lengths.values())) > 1:
             raise faults.Unusable(f"columns differ in their number of rows: {lengths}")
@@ -60,6 +61,15 @@ def read(table: Any, names: Iterable[str]) -> pd.DataFrame:
     if not len(frame):
         raise faults.Unusable("the table has no rows")
     return frame
+
+
+def _series(name: str, values: Any) -> Series:
+    import pandas as pd
+
+    shape = np.shape(values)
+    if len(shape) != 1:
+        raise faults.Unusable(f"column {name!r} has shape {shape}; one value per row is needed")
+    return pd.Series(values).reset_index(drop=True)
 
 
 def _no_column(name: str, known: Sequence[str]) -> str:
@@ -173,8 +183,7 @@ def kind_of(
         return "continuous" if compat and _counted(series) else "categorical"
     fractional = pd.api.types.is_float_dtype(series.dtype)
     if not compat:
-        values = series.to_numpy(dtype=np.float64)
-        fractional = bool((values != np.floor(values)).any())
+        fractional = is_fractional(series)
         different = series.unique()[:3]
         if len(different) <= 2 and matching(wanted[0], [plain(value) for value in different]) is not None:
             return "categorical"
@@ -191,6 +200,27 @@ def _counted(series: Series) -> bool:
     return bool(series.nunique() / len(series) >= _CONTINUOUS_FROM)
 
 
+def are_alike(some: Sequence[object], others: Sequence[object]) -> bool:
+    """Whether both hold numbers, or both texts."""
+    numeric = [{isinstance(_spelt(value), float) for value in values} for values in (some, others)]
+    return bool(numeric[0] & numeric[1])
+
+
+def shown(values: Sequence[object]) -> str:
+    """The first of some values, for a sentence."""
+    return ", ".join(repr(value) for value in values[:10]) + (", …" if len(values) > 10 else "")
+
+
+def is_fractional(series: Series) -> bool:
+    """Whether the column holds numbers that are not whole."""
+    import pandas as pd
+
+    if not pd.api.types.is_float_dtype(series.dtype):
+        return False
+    values = series.to_numpy(dtype=np.float64)
+    return bool((values != np.floor(values)).any())
+
+
 def threshold(name: str, value: object) -> float:
     """A wanted value as a number. Raises Unusable."""
     meant = _spelt(value)
@@ -201,10 +231,11 @@ def threshold(name: str, value: object) -> float:
 
 def interval_text(thresholds: Sequence[float], greatest: float) -> str:
     """The thresholds as Clarify writes them: `(25, 75]`, or `(25.5, 75.0]`."""
-    ends = sorted({*thresholds, greatest})
-    whole = all(end == int(end) for end in ends)
+    ends = sorted(set(thresholds))
+    ends.append(greatest if greatest > ends[-1] else math.inf)
+    whole = all(end.is_integer() for end in ends)
     texts = [str(int(end)) if whole else str(end) for end in ends]
-    return ",".join(f"({low}, {high}]" for low, high in itertools.pairwise(texts)) or f"({texts[0]}, inf]"
+    return ",".join(f"({low}, {high}]" for low, high in itertools.pairwise(texts))
 
 
 def above(values: np.ndarray, limit: float) -> Flags:

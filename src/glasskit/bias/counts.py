@@ -197,5 +197,7 @@ def _flags(name: str, values: npt.ArrayLike) -> Flags:
         return array
     wrong = np.flatnonzero(~np.isin(array, (0, 1)))
     if len(wrong):
-        raise faults.Unusable(f"{name} holds {array[wrong[0]]!r} in row {wrong[0] + 1}; 0 or 1 is needed")
+        raise faults.Unusable(
+            f"{name} holds {array[wrong].tolist()[0]!r} in row {wrong[0] + 1}; 0 or 1 is needed"
+        )
     return array.astype(np.bool_)

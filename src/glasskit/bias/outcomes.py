@@ -31,11 +31,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One disfavoured facet: the codes of its rows. `relation` joins the facet's name and the words."""
+    """One disfavoured facet: the codes of its rows. `relation` joins the facet's name and the words; `hint` says what the
+    column holds when none of its rows is in this facet."""
 
     codes: tuple[int, ...]
     words: str
     relation: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,7 +92,7 @@ def _among(
     label: Series, predicted: Series | None, question: questions.Label
 ) -> tuple[Codes, Flags, Flags | None, str]:
     observed = columns.coded(label)
-    forecast = None if predicted is None else columns.coded(predicted)
+    forecast = None if predicted is None else _forecast(predicted, label, observed, question)
     for value in question.positive:
         places = [part.values for part in (observed, forecast) if part is not None]
         if all(columns.matching(value, values) is None for values in places):
@@ -98,6 +100,26 @@ def _among(
     said = None if forecast is None else _favourable(forecast, question.positive)[forecast.codes]
     words = ",".join(str(value) for value in question.positive)
     return observed.codes, _favourable(observed, question.positive), said, words
+
+
+def _forecast(
+    predicted: Series, label: Series, observed: columns.Coded, question: questions.Label
+) -> columns.Coded:
+    """Predicted labels. Raises Unusable for what are scores, or values of another kind than the label's."""
+    if columns.is_fractional(predicted) and not columns.is_fractional(label):
+        raise faults.Unusable(
+            f"column {predicted.name!r} holds numbers between the values of {question.name!r}; if they are scores, "
+            "a probability threshold is needed"
+        )
+    forecast = columns.coded(predicted)
+    known = (*observed.values, *question.positive)
+    foreign = all(columns.matching(value, known) is None for value in forecast.values)
+    if foreign and (len(observed.values) > 1 or not columns.are_alike(forecast.values, known)):
+        raise faults.Unusable(
+            f"column {predicted.name!r} holds {columns.shown(forecast.values)}, and column {question.name!r} "
+            f"{columns.shown(observed.values)}: no value is the same"
+        )
+    return forecast
 
 
 def _favourable(column: columns.Coded, positive: Sequence[object]) -> Flags:
@@ -110,8 +132,7 @@ def _favourable(column: columns.Coded, positive: Sequence[object]) -> Flags:
 
 
 def _never(name: str, value: object, known: Sequence[object]) -> str:
-    shown = ", ".join(repr(one) for one in known[:10]) + (", …" if len(known) > 10 else "")
-    return f"column {name!r} never holds {value!r}; its values are {shown}"
+    return f"column {name!r} never holds {value!r}; its values are {columns.shown(known)}"
 
 
 def facet_rows(series: Series, facet: questions.Facet, *, compat: bool) -> Rows:
@@ -152,7 +173,12 @@ def _categories(series: Series, facet: questions.Facet) -> Rows:
         parts = [Part(codes=tuple(range(len(every))), words=",".join(map(str, wanted)), relation="=")]
     else:
         parts = [
-            Part(codes=() if at is None else (int(place[at]),), words=str(value), relation="=")
+            Part(
+                codes=() if at is None else (int(place[at]),),
+                words=str(value),
+                relation="=",
+                hint=f"; its values are {columns.shown(column.values)}" if at is None else "",
+            )
             for value, at in zip(wanted, found, strict=True)
         ]
     return Rows(

@@ -65,7 +65,8 @@ class Options:
     """How the answer is found.
 
     interval: "auto" is a formula where there is one and the bootstrap otherwise; "formula" and "bootstrap" insist;
-    "none" leaves intervals out. The bootstrap draws `replicates` tables with `seed`, each facet's rows apart.
+    "none" leaves intervals out. The bootstrap draws `replicates` tables with `seed`, each facet's rows apart, so CI, which
+    is about their numbers, always has its formula.
     minimum_rows: with fewer rows in a facet, or below the line of a ratio, a metric is refused; at 1 only empty
     facets are. missing: rows without a value are refused, or dropped and counted. flip_rows: the flip test looks at
     that many rows of each facet, drawn with the seed; None is all of them. compat: smclarify's published values where

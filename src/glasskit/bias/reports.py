@@ -93,6 +93,9 @@ class FacetResult:
             if d.performance:
                 opening += _compared("are predicted it", d.performance["ppl"], a.performance["ppl"])
         yield opening
+        if not d.n_rows or not a.n_rows:
+            yield f"  No metric has a value: {self.results[0].error}."
+            return
         if min(d.n_rows, a.n_rows) < _FEW_ROWS:
             yield f"  Fewer than {_FEW_ROWS} rows on one side: every number here is uncertain."
         for result in self.results:
@@ -121,6 +124,11 @@ class FacetResult:
             "value_or_threshold": self.words,
             "metrics": [result.to_json() for result in ordered if result.metric.stage == stage],
         }
+
+
+def rows_in_words(n: int) -> str:
+    """`1 row`, `1,000 rows`."""
+    return f"{n:,} row" if n == 1 else f"{n:,} rows"
 
 
 def _signed(result: Result) -> bool:
@@ -212,9 +220,11 @@ class Report:
 
     def summary(self) -> str:
         """The report in plain words."""
-        opening = [f"Favourable: {self.label} {self._relation()} {self.label_words}. {self.n_rows:,} rows."]
+        opening = [
+            f"Favourable: {self.label} {self._relation()} {self.label_words}. {rows_in_words(self.n_rows).capitalize()}."
+        ]
         if self.n_dropped:
-            opening.append(f"{self.n_dropped:,} rows with a missing value were left out.")
+            opening.append(f"Left out for a missing value: {rows_in_words(self.n_dropped)}.")
         return "\n".join(opening + [line for facet in self.facets for line in facet.sentences()])
 
     def _relation(self) -> str:
