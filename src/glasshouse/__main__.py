@@ -33,11 +33,17 @@ def _serve(settings: Settings, announce: Callable[[str], None]) -> int:
     from glasshouse import app
     from glasshouse.doors import listen
     from glasshouse.engines.identity import local
-    from glasshouse.engines.store import sqlite
+    from glasshouse.engines.store import database, postgres, sqlite
 
     try:
         return app.serve(settings, announce=announce)
-    except (listen.CannotListen, local.UnreadableKeys, sqlite.AlreadyOpen) as error:
+    except (
+        listen.CannotListen,
+        local.UnreadableKeys,
+        sqlite.AlreadyOpen,
+        database.WrongSchema,
+        postgres.Unusable,
+    ) as error:
         raise cli.Failed(str(error)) from error
 
 

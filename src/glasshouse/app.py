@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 from glasshouse.doors import connect, gateway, listen
@@ -73,6 +74,11 @@ def serve(settings: Settings, *, announce: Callable[[str], None] = lambda _url: 
     """
     listen.hold_folder(settings.data)
     listener = listen.open_port(settings)
+    if settings.tls_certificate and not connect.ends_at_a_root(Path(settings.tls_certificate)):
+        raise listen.CannotListen(
+            f"{settings.tls_certificate} does not hold the authority's own certificate, without which clients and jobs "
+            "cannot check the server's; append the authority's chain up to its root."
+        )
     platform = assemble(settings, endpoint_url=lambda: listener.url)
     authority = connect.load_or_make(settings.data / "ca", clock=platform.ports.clock)
     proxy = connect.Proxy(
@@ -203,6 +209,7 @@ def open_files(settings: Settings, clock: Clock) -> Files:
             region=settings.files_region,
             access_key_id=settings.files_access_key_id,
             secret_access_key=settings.files_secret_access_key,
+            session_token=settings.files_session_token,
         )
     )
 

@@ -174,6 +174,36 @@ def test_a_port_that_is_taken_ends_the_start_with_a_sentence(tmp_path: Path) -> 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--store-url", "mysql://user:hidden@host/name"), "must be like postgresql+psycopg://"),
+        (
+            ("--store-url", "postgresql+psycopg://user:hidden@127.0.0.1:1/name"),
+            "names cannot be used: connection failed",
+        ),
+        (("--tls-certificate", "/nowhere.pem", "--tls-key", "/nowhere.key"), "/nowhere.pem with the key"),
+        (("--files-url", "/tmp/objects"), "must be s3://bucket"),
+    ],
+)
+def test_what_a_start_cannot_use_is_told_in_a_sentence(
+    options: tuple[str, ...], reason: str, tmp_path: Path
+) -> None:
+    done = installation.run("up", "--port", "0", *options, data=tmp_path)
+    assert done.returncode != 0
+    assert reason in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "hidden" not in done.stderr
+
+
+def test_a_data_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = installation.run("up", "--port", "0", data=tmp_path / "file" / "data")
+    assert done.returncode == 1
+    assert "cannot be used (Not a directory)" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_wider_address_without_tls_is_refused(tmp_path: Path) -> None:
     done = installation.run("up", "--host", "0.0.0.0", "--port", "0", data=tmp_path)
     assert done.returncode == 1

@@ -22,13 +22,16 @@ IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2
 TALKS = "import time; [(print('line', n, flush=True), time.sleep(0.3)) for n in range(6)]"
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
+def _certificate(folder: Path, *, issuer: str = "house") -> tuple[Path, Path]:
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "house")])
+
+    def named(text: str) -> x509.Name:
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
     now = dt.datetime.now(dt.UTC)
     address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
     certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        x509.CertificateBuilder(named(issuer), named("house"), key.public_key(), x509.random_serial_number())
         .not_valid_before(now)
         .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(address, critical=False)
@@ -42,6 +45,15 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
         )
     )
     return folder / "chain.pem", folder / "key.pem"
+
+
+def test_a_chain_without_its_root_is_refused_since_no_client_could_check_it(tmp_path: Path) -> None:
+    chain, key = _certificate(tmp_path, issuer="bank")
+    done = installation.run(
+        "up", "--port", "0", "--tls-certificate", str(chain), "--tls-key", str(key), data=tmp_path / "data"
+    )
+    assert done.returncode == 1
+    assert "append the authority's chain up to its root" in done.stderr
 
 
 def test_with_tls_every_way_in_is_the_same(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -42,8 +43,13 @@ class Listener:
 
 def hold_folder(data: Path) -> None:
     """Makes this process the one server of the data folder. Raises CannotListen when there is another."""
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not locks.take(data / LOCK):
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        is_ours = locks.take(data / LOCK)
+    except OSError as error:
+        reason = error.strerror or error
+        raise CannotListen(f"The data folder {data} cannot be used ({reason}); name another.") from error
+    if not is_ours:
         raise CannotListen(f"Another server is using {data}; stop it or name another folder.")
 
 
@@ -54,6 +60,8 @@ def open_port(settings: Settings) -> Listener:
             f"Listening on {settings.host} without TLS would send data and model answers in the clear; give "
             "--tls-certificate and --tls-key, or --insecure to accept that."
         )
+    if settings.tls_certificate:
+        _check_certificate(settings)
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_STREAM)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -69,6 +77,18 @@ def open_port(settings: Settings) -> Listener:
     host = "127.0.0.1" if settings.is_loopback or settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared, not bound
     scheme = "https" if settings.tls_certificate else "http"
     return Listener(socket=opened, url=f"{scheme}://{host}:{opened.getsockname()[1]}")
+
+
+def _check_certificate(settings: Settings) -> None:
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            settings.tls_certificate, settings.tls_key
+        )
+    except OSError as error:
+        raise CannotListen(
+            f"The certificate {settings.tls_certificate} with the key {settings.tls_key} cannot be used "
+            f"({error.strerror or error}); both are PEM files."
+        ) from error
 
 
 def serve(

@@ -65,7 +65,9 @@ class Settings:
     account: str = _told("000000000000", "The account id, 12 digits.")
     region: str = _told("us-east-1", "The region; must be one AWS has, since SDKs check it.")
     insecure: bool = _told(False, "Accept plain HTTP on an address other than loopback.")
-    tls_certificate: str = _told("", "PEM file with the server's certificate chain; empty for plain HTTP.")
+    tls_certificate: str = _told(
+        "", "PEM file with the server's certificate and its chain up to the root; empty for HTTP."
+    )
     tls_key: str = _told("", "PEM file with the private key of the certificate.")
     store_url: str = _told(
         "", "SQLAlchemy URL of a PostgreSQL database; empty for SQLite in the data folder."
@@ -78,6 +80,11 @@ class Settings:
         default="",
         repr=False,
         metadata={"help": "The secret of that key; give it in the environment only.", "secret": True},
+    )
+    files_session_token: str = field(
+        default="",
+        repr=False,
+        metadata={"help": "The session token of a temporary key; in the environment only.", "secret": True},
     )
     environments: str = _told(
         "", "Folder for built runtimes, shared by data folders; empty for one in the user's cache."
@@ -166,6 +173,11 @@ def _rules(given: Settings) -> tuple[tuple[str, bool, str], ...]:
         ("region", re.fullmatch(r"[a-z]{2,}(-[a-z]+)+-[0-9]", given.region) is not None, "must be a region"),
         ("tls_key", bool(given.tls_key) == bool(given.tls_certificate), "belongs to a tls_certificate"),
         ("unsandboxed_jobs", given.unsandboxed_jobs in ("", ACCEPT_RISK), f"must be {ACCEPT_RISK} or empty"),
+        (
+            "files_url",
+            re.fullmatch(r"(s3://[^/]+(/.*)?)?", given.files_url) is not None,
+            "must be s3://bucket",
+        ),
         ("workers", given.workers >= 1, "must be at least 1"),
         ("lease_s", 0 < given.lease_s < math.inf, "must be more than 0 seconds"),
         ("drain_s", 0 <= given.drain_s < math.inf, "must be 0 seconds or more"),

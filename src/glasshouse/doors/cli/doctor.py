@@ -21,7 +21,7 @@ FREE_BYTES = 5 * 2**30
 AHEAD_S = 60.0
 EPOCH_OF_THIS_VERSION = 1_767_225_600.0
 """2026-01-01: a clock before it is wrong."""
-SECRETS = ("store_url", "files_secret_access_key")
+SECRETS = ("store_url", "files_secret_access_key", "files_session_token")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ this door and whose AWS_CA_BUNDLE is our authority's certificate gets its answer
 
 from __future__ import annotations
 
-from glasshouse.doors.connect.authority import Authority, load_or_make
+from glasshouse.doors.connect.authority import Authority, ends_at_a_root, load_or_make
 from glasshouse.doors.connect.proxy import CannotStart, Proxy
 
-__all__ = ["Authority", "CannotStart", "Proxy", "load_or_make"]
+__all__ = ["Authority", "CannotStart", "Proxy", "ends_at_a_root", "load_or_make"]

@@ -61,6 +61,12 @@ class Authority:
         return context
 
 
+def ends_at_a_root(chain: Path) -> bool:
+    """Whether one of the file's certificates is its own issuer; clients that trust no other file need that one."""
+    found = x509.load_pem_x509_certificates(chain.read_bytes())
+    return any(one.issuer == one.subject for one in found)
+
+
 def load_or_make(folder: Path, *, clock: clocks.Clock) -> Authority:
     """The authority kept in the folder; a new one when there is none or when it ends soon."""
     now = clocks.as_datetime(clock.now())

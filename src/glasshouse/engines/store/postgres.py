@@ -11,6 +11,11 @@ from glasshouse.engines.store.database import Database
 
 SCHEMA_LOCK = 0x676C6173
 """The advisory lock that guards the making of tables."""
+DRIVERS = ("postgresql", "postgresql+psycopg")
+
+
+class Unusable(RuntimeError):
+    """The database cannot be used. The message never holds the URL, which may hold a password."""
 
 
 class PostgresStore(Database):
@@ -19,10 +24,26 @@ class PostgresStore(Database):
     reading = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
     def __init__(self, url: str) -> None:
-        super().__init__(_engine(url, "on"), _engine(url, "off"))
+        _check(url)
+        try:
+            super().__init__(_engine(url, "on"), _engine(url, "off"))
+        except sa.exc.DBAPIError as error:
+            reason = " ".join(str(error.orig).split())
+            raise Unusable(
+                f"The database that GLASSHOUSE_STORE_URL names cannot be used: {reason}"
+            ) from error
 
     def _hold_schema(self, connection: sa.Connection) -> None:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(SCHEMA_LOCK)))
+
+
+def _check(url: str) -> None:
+    try:
+        driver = sa.make_url(url).drivername
+    except sa.exc.ArgumentError:
+        driver = ""
+    if driver not in DRIVERS:
+        raise Unusable("GLASSHOUSE_STORE_URL must be like postgresql+psycopg://user@host/name.")
 
 
 def _engine(url: str, synchronous_commit: str) -> sa.Engine:
