@@ -1,5 +1,6 @@
 """Endpoints from creation to deletion: what they answer and what they survive."""
 
+import itertools
 import json
 import os
 import signal
@@ -294,6 +295,41 @@ def test_a_server_that_ends_itself_comes_back_although_its_model_is_gone(
 
     workshop.until(answers, what="an answer after the restart")
     assert workshop.endpoint(name)["EndpointStatus"] == "InService"
+    workshop.gone(name)
+
+
+def test_a_server_that_ends_again_and_again_is_started_ever_more_seldom(workshop: Workshop) -> None:
+    code = (
+        "import os, threading\n"
+        "def model_fn(folder):\n"
+        "    print('started', flush=True); threading.Timer(0.3, os._exit, [1]).start()\n"
+        "def transform_fn(*, model=None): pass\n"
+    )
+    name = workshop.deployed(workshop.variant(workshop.served(code)))
+
+    def moments() -> list[int]:
+        events = workshop.logs.filter_log_events(
+            logGroupName=f"/aws/sagemaker/Endpoints/{name}", filterPattern="started"
+        )["events"]
+        return [event["timestamp"] for event in events]
+
+    workshop.until(lambda: len(moments()) >= 4, what="the fourth start")
+    pauses = [later - earlier for earlier, later in itertools.pairwise(moments())]
+    assert pauses[2] > pauses[0] > 500
+    assert workshop.endpoint(name)["EndpointStatus"] == "InService"
+    workshop.gone(name)
+
+
+def test_an_endpoint_that_failed_can_be_mended_by_an_update(
+    workshop: Workshop, echo: str, broken: str
+) -> None:
+    name = workshop.start_endpoint(workshop.variant(broken))
+    assert workshop.settled(name)["EndpointStatus"] == "Failed"
+    config = workshop.config(workshop.variant(echo))
+    workshop.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config)
+    found = workshop.settled(name)
+    assert (found["EndpointStatus"], "FailureReason" in found) == ("InService", False)
+    assert json.loads(workshop.invoke(name, b"x"))["word"] == "one"
     workshop.gone(name)
 
 
