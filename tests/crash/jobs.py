@@ -101,10 +101,10 @@ class Jobs:
         one.status = status
         return answer
 
-    def attempts(self, one: Wanted) -> list[Attempt]:
-        """From the log: each attempt writes a stream of its own."""
+    def attempts(self, one: Wanted, host: str = "algo-1") -> list[Attempt]:
+        """From the log: each attempt writes a stream of its own for each host."""
         logs, group = self.rig.client("logs"), f"/aws/sagemaker/{self.noun}s"
-        listed = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{one.name}/")
+        listed = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{one.name}/{host}-")
         found = []
         for stream in sorted(stream["logStreamName"] for stream in listed["logStreams"]):
             told = logs.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True)
@@ -126,9 +126,9 @@ class Jobs:
             key.removeprefix(prefix): s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys
         }
 
-    def check_attempts(self, one: Wanted) -> list[Attempt]:
+    def check_attempts(self, one: Wanted, host: str = "algo-1") -> list[Attempt]:
         """The job ended as it was asked to, and was tried again only where its keeper was killed."""
-        told, attempts = self.look(one), self.attempts(one)
+        told, attempts = self.look(one), self.attempts(one, host)
         expected = "Stopped" if one.to_stop else "Completed"
         assert told[f"{self.noun}Status"] == expected, (told.get("FailureReason"), attempts)
         assert len(attempts) <= 1 + one.n_keepers_killed, attempts

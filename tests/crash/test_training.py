@@ -39,8 +39,9 @@ def test_jobs_of_a_killed_server_end_as_they_should_and_are_published_once(rig: 
 
 
 def request(one: Wanted) -> dict[str, Any]:
-    """A program of one line, with checkpoints or without, or script mode: there the container fetches the code."""
+    """A program of one line, with checkpoints, on two hosts, or script mode: there the container fetches the code."""
     is_script, has_checkpoints = one.number % 4 == 3, one.number % 4 == 1
+    n_hosts = 2 if one.number % 8 == 4 else 1
     pause = str(round(one.lasts_s / 3, 3))
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/program"}
     program = ["/bin/sh", "/opt/ml/input/data/program/train.sh", one.name, pause]
@@ -62,7 +63,7 @@ def request(one: Wanted) -> dict[str, Any]:
         "InputDataConfig": [{"ChannelName": "program", "DataSource": {"S3DataSource": source}}],
         "RoleArn": ROLE,
         "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/out"},
-        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": n_hosts, "VolumeSizeInGB": 1},
         "StoppingCondition": {"MaxRuntimeInSeconds": 300},
         **({"CheckpointConfig": checkpoints} if has_checkpoints else {}),
     }
@@ -79,6 +80,9 @@ def check(one: Wanted, jobs: Jobs) -> None:
     assert last.began == last.ended
     model = workshop.unpacked(outputs["output/model.tar.gz"])
     assert model == {"began": f"{last.began[0]}\n".encode(), "name": f"{one.name}\n".encode()}
+    if request(one)["ResourceConfig"]["InstanceCount"] == 2:
+        other = jobs.check_attempts(one, "algo-2")[-1]
+        assert other.began == other.ended != last.began
     if "CheckpointConfig" in request(one):
         check_checkpoints(one, jobs)
 
