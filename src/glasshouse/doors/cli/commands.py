@@ -123,7 +123,7 @@ def look(options: argparse.Namespace, root: Root) -> int:
         print(f"{'PROBLEM' if finding.fix else 'ok':8}{finding.area:9} {finding.what}")
         if finding.fix:
             print(f"{'':17} fix: {finding.fix}")
-    print("\nSettings in force:")
+    print("\nSettings of a server started from here:")
     for line in doctor.values(settings):
         print(f"  {line}")
     n_problems = sum(bool(finding.fix) for finding in found)

@@ -37,7 +37,7 @@ Look = Callable[[Settings, Root], Iterator[Finding]]
 
 
 def settings_of(data: Path | None) -> tuple[list[Finding], Settings]:
-    """The settings in force; with a finding when a variable is wrong, and then the defaults."""
+    """The settings that a start from here would use; with a finding when a variable is wrong, and then the defaults."""
     try:
         return [], Settings.read({"data": data})
     except ValueError as error:
@@ -52,7 +52,7 @@ def findings(settings: Settings, root: Root) -> Iterator[Finding]:
 
 
 def values(settings: Settings) -> Iterator[str]:
-    """The settings in force, one line each; what may hold a password is not shown."""
+    """The settings, one line each; what may hold a password is not shown."""
     for field in dataclasses.fields(settings):
         if field.metadata.get("internal"):
             continue
