@@ -37,6 +37,7 @@ DOCUMENT: dict[str, Any] = {
     ],
     "Nothing": None,
     search.BY_TAG: {"project": "credit", "with.dot": "yes"},
+    search.BY_METRIC: {"auc": 0.75, "validation:f1.macro": 0.5},
 }
 
 
@@ -87,6 +88,10 @@ def one(name: str, operator: str | None, value: str | None = None) -> dict[str, 
         ("Tags.project", "Equals", "credit", True),
         ("Tags.with.dot", "Equals", "yes", True),
         ("Tags.other", "Exists", None, False),
+        ("Metrics.auc", "GreaterThan", "0.7", True),
+        ("Metrics.auc", "GreaterThan", "0.8", False),
+        ("Metrics.validation:f1.macro", "Equals", "0.5", True),
+        ("Metrics.loss", "Exists", None, False),
         ("CreationTime", "GreaterThan", "2024-05-01T11:59:59Z", True),
         ("CreationTime", "GreaterThan", "2024-05-01T12:00:00+00:00", False),
         ("CreationTime", "LessThan", "2024-05-01T12:00:01", True),

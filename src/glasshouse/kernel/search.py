@@ -19,6 +19,8 @@ from glasshouse.kernel.records import Query, Reading, Record
 CHUNK = 500
 BY_TAG = "_tags"
 """Where a document keeps its tags by key, for filters such as Tags.project."""
+BY_METRIC = "_metrics"
+"""Where a document keeps its last metrics by name, for filters such as Metrics.validation:auc."""
 WITHIN_ITSELF = frozenset({"Model"})
 """Resources that a search shows as a part of something larger of the same name (ModelDashboardModel.Model)."""
 Document = Mapping[str, Any]
@@ -79,10 +81,7 @@ def _without_prefix(one: Document, prefix: str) -> Document:
 
 
 def _passes(one: Document, document: Document) -> bool:
-    name = one["Name"]
-    if name.startswith("Tags."):
-        name = BY_TAG + name.removeprefix("Tags")
-    found = list(_values(document, name.split(".")))
+    found = list(_values(document, _path(one["Name"])))
     wanted = one.get("Value", "")
     match one.get("Operator", "Equals"):
         case "Exists":
@@ -152,8 +151,13 @@ def _values(value: Any, path: list[str]) -> Iterator[Any]:
                 yield from _values(value[key], path[n:])
 
 
+def _path(name: str) -> list[str]:
+    first, *rest = name.split(".")
+    return [{"Tags": BY_TAG, "Metrics": BY_METRIC}.get(first, first) if rest else first, *rest]
+
+
 def _first(document: Document, name: str) -> Any:
-    return next(_values(document, name.split(".")), None)
+    return next(_values(document, _path(name)), None)
 
 
 def _sortable(value: Any) -> SortValue:
@@ -169,6 +173,8 @@ def _documents(view: Reading, kind: Kind, context: Context) -> Iterator[dict[str
             document = {**verbs.shown(kind, record), **kind.view(record, context)}
             document["Tags"] = tags.as_list(labels_of[record.arn])
             document[BY_TAG] = labels_of[record.arn]
+            metrics = document.get("FinalMetricDataList", [])
+            document[BY_METRIC] = {metric["MetricName"]: metric["Value"] for metric in metrics}
             yield {**document, kind.noun: document} if kind.noun in WITHIN_ITSELF else document
 
 

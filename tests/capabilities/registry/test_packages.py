@@ -199,6 +199,7 @@ def test_groups_and_packages_are_found(workshop: Workshop, group: str) -> None:
         group
     ]
     assert found("ModelPackage", "ModelPackageGroupName", group) == [arn]
+    assert found("ModelPackage", "ModelPackageName", group) == [arn]  # as Describe names it
     assert found("ModelPackageGroup", "ModelPackageGroupName", "nobody") == []
 
 

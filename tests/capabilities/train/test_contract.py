@@ -225,6 +225,14 @@ def test_metrics_are_read_off_the_log_by_the_requests_expressions(workshop: Work
     assert [(one["MetricName"], round(one["Value"], 3)) for one in job["FinalMetricDataList"]] == [
         ("loss", 0.333)
     ]
+    filters = [
+        {"Name": "TrainingJobName", "Operator": "Equals", "Value": job["TrainingJobName"]},
+        {"Name": "Metrics.loss", "Operator": "LessThan", "Value": "0.34"},
+    ]
+    found = workshop.sagemaker.search(Resource="TrainingJob", SearchExpression={"Filters": filters})[
+        "Results"
+    ]
+    assert [one["TrainingJob"]["TrainingJobName"] for one in found] == [job["TrainingJobName"]]
 
 
 def test_an_isolated_job_has_no_network_and_no_keys(workshop: Workshop) -> None:

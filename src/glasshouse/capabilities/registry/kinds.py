@@ -48,6 +48,11 @@ def _uses(doc: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
             yield container["Image"], "ContributedTo"
 
 
+def _view(record: Record, _context: Context) -> Doc:
+    """A version goes by its group's name; the ARN tells it apart."""
+    return {"ModelPackageName": record.doc.get(GROUP_MEMBER) or record.key.name}
+
+
 def _type_filter(value: str) -> Condition:
     """Both lets everything through."""
     if value == "Both":
@@ -87,6 +92,7 @@ MODEL_PACKAGE = Kind(
         source="SDK v2 session.create_model_package matches 'ModelPackage already exists'",
     ),
     uses=_uses,
+    view=_view,
     filters={
         "ModelApprovalStatus": lambda value: Condition(
             field="ModelApprovalStatus", operator="=", value=value, in_doc=True

@@ -65,12 +65,6 @@ def create_model_package(request: Request, context: Context) -> Answer:
         return {"ModelPackageArn": _insert(tx, name, alone, labels, context)}
 
 
-@operation("DescribeModelPackage")
-def describe_model_package(request: Request, context: Context) -> Answer:
-    """One package by ARN, or by name when it has no versions."""
-    return _shown(verbs.find(MODEL_PACKAGE, request["ModelPackageName"], context))
-
-
 @operation("ListModelPackages")
 def list_model_packages(request: Request, context: Context) -> Answer:
     """Packages; those of one group, or those without a group unless ModelPackageType asks for more."""
@@ -149,15 +143,6 @@ def _insert(tx: Transaction, name: str, doc: Answer, labels: Mapping[str, str], 
     record = verbs.new_record(MODEL_PACKAGE, name, arn, doc, context)
     verbs.insert(tx, MODEL_PACKAGE, record, labels, context)
     return arn
-
-
-def _shown(record: Record) -> Answer:
-    return _named(verbs.shown(MODEL_PACKAGE, record))
-
-
-def _named(shown: Answer) -> Answer:
-    """A version goes by its group's name; the ARN tells it apart."""
-    return {**shown, "ModelPackageName": shown.get(GROUP_MEMBER) or shown["ModelPackageName"]}
 
 
 def _summary(shown: Answer) -> Answer:
