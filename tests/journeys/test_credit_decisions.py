@@ -120,6 +120,7 @@ def test_raw_tables_become_an_explained_decision_and_leave_nothing(
     outcome = demo.run(clients, options, out=out)
     check_decision(outcome)
     check_telling(outcome, out.getvalue())
+    assert f"Its copy  {tmp_path / 'report.html'}" in out.getvalue()
     check_report(outcome, tmp_path / "report.html")
     check_explanations(clients, outcome)
     check_bad_application(clients)

@@ -114,7 +114,7 @@ def _run(clients: Clients, options: Options, out: TextIO) -> Outcome:
         url=url,
         elapsed_s=progress.elapsed_s,
     )
-    _conclude(outcome, progress)
+    _conclude(outcome, progress, copy=options.report)
     return outcome
 
 
@@ -163,7 +163,7 @@ def _provenance(options: Options) -> str:
     return f"{options.n_applicants} invented applicants (seed {options.seed}): synthetic, no real person"
 
 
-def _conclude(outcome: Outcome, progress: Progress) -> None:
+def _conclude(outcome: Outcome, progress: Progress, *, copy: Path | None) -> None:
     what_if = decisions.counterfactual_in_words(outcome.decision, outcome.counterfactual)
     progress.say("\n" + "-" * WIDTH)
     progress.say(textwrap.fill(outcome.decision.in_words(), WIDTH))
@@ -171,6 +171,8 @@ def _conclude(outcome: Outcome, progress: Progress) -> None:
     progress.say("-" * WIDTH)
     progress.say(f"Endpoint  {outcome.endpoint}")
     progress.say(f"Report    {outcome.url}")
+    if copy is not None:
+        progress.say(f"Its copy  {copy}")
     progress.say(f"All {N_STAGES} stages in {outcome.elapsed_s:.1f} s.")
 
 

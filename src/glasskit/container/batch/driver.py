@@ -162,7 +162,8 @@ def _summary(failed: Mapping[str, _Failures]) -> str:
     total = sum(found.n_failed for found in failed.values())
     first = [(name, failure) for name, found in failed.items() for failure in found.first][:FAILURES_NAMED]
     named = "; ".join(f"{name} record {f.record}: {f.status} {f.message}" for name, f in first)
-    return f"{total} records failed, the others were transformed: {named}. The .err files list them all."
+    noun = "record" if total == 1 else "records"
+    return f"{total} {noun} failed, the others were transformed: {named}. The .err files list them all."
 
 
 def _tell(base: Path, text: str) -> None:
