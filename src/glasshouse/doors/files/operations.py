@@ -32,7 +32,6 @@ _BODY: Final = _words(
 )
 _DESCRIBED: Final = _words(
     "x-amz-acl x-amz-storage-class x-amz-tagging x-amz-server-side-encryption "
-    "x-amz-server-side-encryption-aws-kms-key-id x-amz-server-side-encryption-context "
     "x-amz-server-side-encryption-bucket-key-enabled"
 )
 _ETAGS: Final = _words("if-match if-none-match")
