@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import socket
 import time
 import urllib.parse
@@ -206,6 +207,16 @@ def test_a_refusal_comes_instead_of_continue_and_ends_the_connection(s3_server: 
         assert received.startswith(b"HTTP/1.1 404")
         assert b"connection: close" in received.lower()
         assert b"NoSuchBucket" in received
+
+
+def test_an_empty_body_that_expects_continue_leaves_the_client_fit_for_the_next(
+    s3_server: s3.S3Server, bucket: str
+) -> None:
+    """An answer instead of 100 Continue on a connection that stays open makes botocore hang at the next."""
+    one = s3_server.client(max_pool_connections=1, read_timeout=5)
+    for content in (b"", b"first", b"", b"second"):
+        one.put_object(Bucket=bucket, Key="k", Body=io.BytesIO(content))
+        assert kept(one, bucket) == content
 
 
 def put_head(server: s3.S3Server, bucket: str, path: str) -> socket.socket:

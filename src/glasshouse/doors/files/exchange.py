@@ -103,11 +103,15 @@ class Exchange:
             await asyncio.wait({reading})
 
     async def _drained(self) -> bool:
-        """Whether the connection can take another request."""
-        if self._reader.is_consumed:
-            return True
+        """Whether the connection can take another request.
+
+        Not after an answer in the place of an expected 100 Continue, even to an empty body: botocore's connection
+        (awsrequest.AWSConnection) would take its next 100 Continue for the status of this one, and hang.
+        """
         if not self._reader.is_started and self._head.header("expect"):
             return False
+        if self._reader.is_consumed:
+            return True
         n_bytes = 0
         async for piece in self._reader.pieces():
             n_bytes += len(piece)
