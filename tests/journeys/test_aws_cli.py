@@ -54,7 +54,7 @@ def test_s3_commands_make_fill_copy_and_empty_buckets(client: Client) -> None:
     assert aws(client, "s3 ls s3://cli-one --recursive").split()[-1] == "there/big.bin"
     aws(client, "s3 rb s3://cli-one --force")
     aws(client, "s3 rb s3://cli-two --force")
-    assert "cli-" not in aws(client, "s3 ls")
+    assert not re.search("cli-(one|two)", aws(client, "s3 ls"))
 
 
 def test_a_presigned_address_needs_no_keys(client: Client) -> None:
