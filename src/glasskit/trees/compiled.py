@@ -20,6 +20,7 @@ MOST_LEVELS = 500
 
 _NOTHING_WRONG = -1
 _NO_MEMORY = -2
+_TOO_LARGE = 2
 
 
 class Compiled:
@@ -56,7 +57,10 @@ class Compiled:
 
     def shap(self, matrix: Matrix, values: Matrix, margins: Matrix) -> None:
         """Fills in SHAP values (n, F, K) and margins (n, K). Raises AdditivityViolated."""
-        self._explain(self._library.glasskit_shap, matrix, values, margins)
+        wrong = self._library.glasskit_shap(
+            self._model, self._level, _address(matrix), len(matrix), _address(values), _address(margins)
+        )
+        _check(wrong, values, margins, self.expected)
 
     def interactions(self, matrix: Matrix, values: Matrix, margins: Matrix) -> None:
         """Fills in interaction values (n, F, F, K) and margins (n, K). Raises AdditivityViolated."""
@@ -64,19 +68,79 @@ class Compiled:
             if not self._has_pairs:
                 _check_memory(self._library.glasskit_prepare_pairs(self._model))
                 self._has_pairs = True
-        self._explain(self._library.glasskit_interactions, matrix, values, margins)
-
-    def _explain(self, function: Callable[..., int], matrix: Matrix, values: Matrix, margins: Matrix) -> None:
-        wrong = function(
+        wrong = self._library.glasskit_interactions(
             self._model, self._level, _address(matrix), len(matrix), _address(values), _address(margins)
         )
-        if wrong == _NOTHING_WRONG:
-            return
-        _check_memory(wrong)
-        row, output = divmod(wrong, self._n_outputs)
-        with np.errstate(all="ignore"):
-            explained = float(values[row, ..., output].sum() + self.expected()[output])
-        raise errors.AdditivityViolated(row=row, margin=float(margins[row, output]), explained=explained)
+        _check(wrong, values, margins, self.expected)
+
+    def tables(self, background: Matrix | None, most_bytes: int) -> Tables | None:
+        """Lookup tables for this ensemble, or None where they would take more than `most_bytes`."""
+        why = ctypes.c_int32(0)
+        made = self._library.glasskit_tables(
+            self._model,
+            None if background is None else _address(background),
+            0 if background is None else len(background),
+            most_bytes,
+            ctypes.byref(why),
+        )
+        if made:
+            return Tables(self, int(made))
+        if why.value == _TOO_LARGE:
+            return None
+        raise MemoryError("The tables need more memory than there is.")
+
+
+class Tables:
+    """An ensemble whose explanations were computed beforehand: the quickest for single rows and for backgrounds."""
+
+    def __init__(self, model: Compiled, tables: int) -> None:
+        self.name = f"{model.name}, tables"
+        self._model = model  # the tables refer to it
+        self._tables = tables
+        self._library = model._library
+        self._level = model._level
+        weakref.finalize(self, _free_tables, model, tables)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the tables and the compiled ensemble take."""
+        return int(self._library.glasskit_tables_bytes(self._tables)) + self._model.size_bytes
+
+    def expected(self) -> Matrix:
+        """The base value of every output."""
+        bases = self._model.expected()
+        self._library.glasskit_tables_expected(self._tables, _address(bases))
+        return bases
+
+    def margins(self, matrix: Matrix, margins: Matrix) -> None:
+        """Fills in the margins (n, K)."""
+        self._model.margins(matrix, margins)
+
+    def shap(self, matrix: Matrix, values: Matrix, margins: Matrix) -> None:
+        """Fills in SHAP values (n, F, K) and margins (n, K). Raises AdditivityViolated."""
+        wrong = self._library.glasskit_lookup(
+            self._tables, self._level, _address(matrix), len(matrix), _address(values), _address(margins)
+        )
+        _check(wrong, values, margins, self.expected)
+
+    def interactions(self, matrix: Matrix, values: Matrix, margins: Matrix) -> None:
+        """Path-dependent interactions, which no table holds: computed."""
+        self._model.interactions(matrix, values, margins)
+
+
+def _free_tables(model: Compiled, tables: int) -> None:
+    model._library.glasskit_free_tables(tables)
+
+
+def _check(wrong: int, values: Matrix, margins: Matrix, expected: Callable[[], Matrix]) -> None:
+    if wrong == _NOTHING_WRONG:
+        return
+    _check_memory(wrong)
+    bases = expected()
+    row, output = divmod(wrong, len(bases))
+    with np.errstate(all="ignore"):
+        explained = float(values[row, ..., output].sum() + bases[output])
+    raise errors.AdditivityViolated(row=row, margin=float(margins[row, output]), explained=explained)
 
 
 def _check_memory(status: int) -> None:

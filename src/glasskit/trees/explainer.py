@@ -9,10 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from glasskit.explain import explanations
-from glasskit.trees import blocks, compiled, ensembles, evaluate, kernel, paths, reference, rows
+from glasskit.trees import blocks, compiled, ensembles, errors, evaluate, kernel, paths, reference, rows
 
 Matrix = npt.NDArray[np.float64]
 Backend = Literal["auto", "reference"]
+
+TABLE_BYTES = 48 << 20
+"""The memory that tables may take unless told otherwise."""
 
 
 def backend() -> str:
@@ -27,6 +30,11 @@ class Explainer:
     Values are in the space of the margin (log-odds for a logistic link). Every explanation is
     checked: base value plus contributions equal the margin to 1e-9, or AdditivityViolated is raised.
 
+    background: rows to explain against (interventional SHAP, all of them, never a sample). Without one,
+        values are path-dependent: features left out follow the training weight of the tree's branches.
+    tables: look explanations up instead of computing them, where the tables fit into table_bytes. It takes
+        up to some seconds to make them and pays for single rows (an endpoint); it is the default with a
+        background. The last bits may differ from what is computed.
     backend: "auto" takes the compiled kernel where there is one, "reference" always NumPy.
     n_threads: how many threads many rows are spread over; all cores if None. It never changes a result.
     """
@@ -34,15 +42,32 @@ class Explainer:
     def __init__(
         self,
         ensemble: ensembles.Ensemble,
+        background: rows.Rows | None = None,
         *,
+        tables: bool | None = None,
+        table_bytes: int = TABLE_BYTES,
         backend: Backend = "auto",
         n_threads: int | None = None,
     ) -> None:
         self.ensemble = ensemble
         self.n_threads = n_threads
         self._forest = evaluate.flatten(ensemble)
-        chosen = compiled.compiled(self._forest) if backend == "auto" else None
-        self._engine = chosen or reference.Reference(self._forest)
+        self._background = None if background is None else self._matrix(background)
+        if self._background is not None and not len(self._background):
+            raise errors.BadInput("The background has no rows.")
+        wanted = self._background is not None if tables is None else tables
+        self._engine = self._chosen(table_bytes if wanted else 0, backend)
+
+    def _chosen(
+        self, table_bytes: int, backend: Backend
+    ) -> compiled.Compiled | compiled.Tables | reference.Reference:
+        model = compiled.compiled(self._forest) if backend == "auto" else None
+        looked_up = model.tables(self._background, table_bytes) if model and table_bytes else None
+        if looked_up:
+            return looked_up
+        if model and self._background is None:
+            return model
+        return reference.Reference(self._forest, self._background)
 
     @property
     def backend(self) -> str:
@@ -97,6 +122,10 @@ class Explainer:
         self, X: rows.Rows, *, progress: blocks.Progress | None = None
     ) -> explanations.Interactions:
         """The SHAP interaction values of every row: (n, F, F), symmetric, rows sum to the SHAP values."""
+        if self._background is not None:
+            raise errors.ModelUnsupported(
+                "Interaction values against a background", "Leave the background out."
+            )
         matrix, bases = self._matrix(X), self._bases
         n_rows, n_features, n_outputs = len(matrix), self.ensemble.n_features, self.ensemble.n_outputs
         values = np.empty((n_rows, n_features, n_features, n_outputs))
@@ -113,7 +142,8 @@ class Explainer:
 
     @functools.cached_property
     def _bases(self) -> Matrix:
-        paths.require_covers(self.ensemble)
+        if self._background is None:
+            paths.require_covers(self.ensemble)
         return self._engine.expected()
 
     @property

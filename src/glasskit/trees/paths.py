@@ -68,7 +68,6 @@ def leaves_by_length(ensemble: ensembles.Ensemble) -> tuple[Leaves, ...]:
     """All leaves of the ensemble, grouped by the number of distinct features on their path."""
     groups: dict[int, list[_Path]] = {}
     first_node = 0
-    require_covers(ensemble)
     for tree in ensemble.trees:
         for path in _paths(tree, first_node):
             groups.setdefault(len(path.fractions), []).append(path)

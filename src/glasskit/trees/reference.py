@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
-from glasskit.trees import errors, evaluate, paths, shapley
+from glasskit.trees import errors, evaluate, interventional, paths, shapley
 
 Matrix = npt.NDArray[np.float64]
 
@@ -15,12 +15,14 @@ _TOLERANCE = 1e-9
 
 
 class Reference:
-    """Explains an ensemble leaf by leaf (shapley.py)."""
+    """Explains an ensemble leaf by leaf: path-dependent (shapley.py), or against a background (interventional.py)."""
 
     name = "NumPy"
 
-    def __init__(self, forest: evaluate.Forest) -> None:
+    def __init__(self, forest: evaluate.Forest, background: Matrix | None = None) -> None:
         self._forest = forest
+        self._background = background
+        self._background_left = None if background is None else evaluate.goes_left(forest, background)
 
     @property
     def size_bytes(self) -> int:
@@ -34,6 +36,8 @@ class Reference:
     def expected(self) -> Matrix:
         """The base value of every output."""
         ensemble = self._forest.ensemble
+        if self._background is not None:
+            return np.asarray(evaluate.margins(self._forest, self._background).mean(axis=0))
         means = shapley.expected_values(self._leaves, ensemble.n_outputs)
         return np.asarray(means / ensemble.divisor + np.array(ensemble.base_scores))
 
@@ -46,12 +50,19 @@ class Reference:
         ensemble = self._forest.ensemble
         for part in evaluate.chunks(len(matrix), len(self._forest.feature)):
             left = evaluate.goes_left(self._forest, matrix[part])
-            values[part] = shapley.values(
-                self._leaves, left, n_features=ensemble.n_features, n_outputs=ensemble.n_outputs
-            )
+            values[part] = self._values(left)
         values /= ensemble.divisor
         self.margins(matrix, margins)
         self._check(values.sum(axis=1), np.abs(values).sum(axis=1), margins)
+
+    def _values(self, left: evaluate.Bools) -> Matrix:
+        ensemble = self._forest.ensemble
+        n_features, n_outputs = ensemble.n_features, ensemble.n_outputs
+        if self._background_left is None:
+            return shapley.values(self._leaves, left, n_features=n_features, n_outputs=n_outputs)
+        return interventional.values(
+            self._leaves, left, self._background_left, n_features=n_features, n_outputs=n_outputs
+        )
 
     def interactions(self, matrix: Matrix, values: Matrix, margins: Matrix) -> None:
         """Fills in interaction values (n, F, F, K) and margins (n, K). Raises AdditivityViolated."""

@@ -49,7 +49,7 @@ def values(groups: Sequence[paths.Leaves], left: Bools, *, n_features: int, n_ou
     for leaves in groups:
         cells = leaves.outputs[:, np.newaxis] * n_features + leaves.features
         for part in evaluate.chunks(len(left), leaves.features.size):
-            _add_by_cell(total[part], cells.T, _of_leaves(leaves, leaves.satisfied(left[part])))
+            add_by_cell(total[part], cells.T, _of_leaves(leaves, leaves.satisfied(left[part])))
     return np.moveaxis(total.reshape(len(left), n_outputs, n_features), 1, 2)
 
 
@@ -92,7 +92,7 @@ def _add_pairs(pairs: Matrix, leaves: paths.Leaves, satisfied: Matrix, n_feature
             weights += weight * _products_of_the_others(factors[others])
         shared = 0.5 * leaves.values * gain[first] * gain[others] * weights
         rows = leaves.outputs * n_features + leaves.features[:, first]
-        _add_by_cell(pairs, rows * n_features + leaves.features[:, others].T, shared)
+        add_by_cell(pairs, rows * n_features + leaves.features[:, others].T, shared)
 
 
 def _at_nodes(leaves: paths.Leaves, by_feature: Matrix) -> Sequence[tuple[Matrix, float]]:
@@ -116,7 +116,7 @@ def _products_of_the_others(factors: Matrix) -> Matrix:
     return products
 
 
-def _add_by_cell(total: Matrix, cells: Indices, contributions: Matrix) -> None:
+def add_by_cell(total: Matrix, cells: Indices, contributions: Matrix) -> None:
     """total[:, c] += the contributions (m, n, L) whose cell (m, L) is c, always in the same order."""
     flat = cells.ravel()
     if not len(flat):

@@ -33,6 +33,17 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
         ctypes.c_int64,
         [ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p],
     ),
+    "glasskit_tables": (
+        ctypes.c_void_p,
+        [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.POINTER(ctypes.c_int32)],
+    ),
+    "glasskit_free_tables": (None, [ctypes.c_void_p]),
+    "glasskit_tables_bytes": (ctypes.c_int64, [ctypes.c_void_p]),
+    "glasskit_tables_expected": (None, [ctypes.c_void_p] * 2),
+    "glasskit_lookup": (
+        ctypes.c_int64,
+        [ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p],
+    ),
     "glasskit_margins": (
         ctypes.c_int64,
         [ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p],

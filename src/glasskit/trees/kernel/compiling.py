@@ -22,11 +22,14 @@ FLAGS = (
     "-O3",
     "-fPIC",
     "-ffp-contract=off",
+    "-fno-strict-aliasing",
     "-fvisibility=hidden",
     "-Wall",
     "-Wextra",
     "-Wno-psabi",
 )
+ONCE = ("model.c", "tables.c")
+EACH_LEVEL = ("lanes.c", "lookup.c")
 LEVELS: Mapping[str, tuple[str, ...]] = {
     "plain": (),
     "avx2": ("-mavx2",),
@@ -60,10 +63,11 @@ def compiler() -> list[str]:
 def build(command: list[str], target: Path = LIBRARY) -> Path:
     """Compiles the library and puts it in place in one step. Raises subprocess.CalledProcessError."""
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        parts = [_object(command, "model.c", Path(folder) / "model.o")]
+        parts = [_object(command, name, Path(folder) / f"{name}.o") for name in ONCE]
         for level, flags in levels().items():
-            name = Path(folder) / f"lanes_{level}.o"
-            parts.append(_object(command, "lanes.c", name, f"-DLEVEL={level}", *flags))
+            for name in EACH_LEVEL:
+                target_name = Path(folder) / f"{name}_{level}.o"
+                parts.append(_object(command, name, target_name, f"-DLEVEL={level}", *flags))
         linked = Path(folder) / target.name
         _run([*command, "-shared", *map(str, parts), "-lm", "-o", str(linked)])
         linked.replace(target)

@@ -1,10 +1,10 @@
 /* The kernels, compiled once for every instruction set (LEVEL names it), the same bits from each. */
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "columns.h"
 #include "model.h"
 #include "vectors.h"
 
@@ -12,8 +12,9 @@
 #define WITH_LEVEL(a, b) PASTE(a, b)
 #define AT_LEVEL(name) WITH_LEVEL(name, LEVEL)
 
+enum { SMALL = 128 };    /* nodes of a tree that is better evaluated whole than walked */
+
 #define GROUPS (ROWS_AT_ONCE / LANES)
-static const double ZERO_TOLERANCE = (double)1e-35f; /* LightGBM's kZeroThreshold */
 static const double ADDITIVITY = 1e-9;
 
 /* Eight rows and what is known about them during a walk. */
@@ -71,44 +72,6 @@ typedef struct {
 #undef POINTS
 
 /* ---- columns ---- */
-
-static double in_set(const Model *model, const Column *column, double x) {
-    int is_nan = x != x, left;
-    double number = is_nan ? 0.0 : x;
-    if ((is_nan && (column->flags & NAN_IS_MISSING)) ||
-        (fabs(number) <= ZERO_TOLERANCE && (column->flags & ZERO_IS_MISSING))) {
-        left = (column->flags & MISSING_GOES_LEFT) != 0;
-    } else {
-        double lowest = column->flags & TRUNCATES ? -1.0 : 0.0;
-        int is_category = (x > lowest || x == 0.0) && x < column->n_categories && column->n_categories > 0;
-        left = is_category && model->categories[column->categories + (int64_t)x];
-    }
-    return left ? 0.0 : 1.0;
-}
-
-static double as_column(const Model *model, const Column *column, double x) {
-    int is_nan = x != x, is_zero = is_nan || fabs(x) <= ZERO_TOLERANCE;
-    switch (column->kind) {
-    case NAN_IS_ZERO: return is_nan ? 0.0 : x;
-    case NAN_GOES_LEFT: return is_nan ? -INFINITY : x;
-    case NAN_GOES_RIGHT: return x; /* NaN is never at most a threshold */
-    case ZERO_GOES_LEFT: return is_zero ? -INFINITY : x;
-    case ZERO_GOES_RIGHT: return is_zero ? NAN : x;
-    default: return in_set(model, column, x);
-    }
-}
-
-static inline double compared(const Model *model, double x) {
-    return model->float32_inputs ? (double)(float)x : x;
-}
-
-/* The columns of one row, `apart` doubles from each other. */
-static void fill_row(const Model *model, const double *row, double *out, int apart) {
-    for (int64_t c = 0; c < model->n_columns; c++) {
-        const Column *column = model->columns + c;
-        out[c * apart] = as_column(model, column, compared(model, row[column->feature]));
-    }
-}
 
 /* columns[group][column][lane]; lanes beyond the last row hold zeros. */
 static void fill_columns(const Model *model, const double *rows, int n, lanes *columns) {
@@ -305,35 +268,50 @@ int64_t AT_LEVEL(shap)(const Model *model, const double *rows, int64_t n, double
 
 /* ---- margins alone ---- */
 
+/* The leaf each of eight rows reaches, by choosing at every node, children before parents. */
+static lanes choose_leaves(const Model *model, const Walk *walk, const lanes *columns, lanes *chosen) {
+    const Node *nodes = model->nodes + walk->first;
+    for (int i = walk->n_nodes - 1; i >= 0; i--) {
+        const Node *node = nodes + i;
+        lanes left = node->child[0] < 0 ? every(node->value[0]) : chosen[node->child[0] - walk->first];
+        lanes right = node->child[1] < 0 ? every(node->value[1]) : chosen[node->child[1] - walk->first];
+        chosen[i] = choose(at_most(columns[node->column], every(node->threshold)), left, right);
+    }
+    return chosen[0];
+}
+
+static double walk_to_leaf(const Model *model, const Walk *walk, const double *columns) {
+    const Node *node = model->nodes + walk->first;
+    if (!walk->n_nodes) return walk->leaf;
+    for (;;) {
+        int side = !(columns[node->column * LANES] <= node->threshold);
+        if (node->child[side] < 0) return node->value[side];
+        node = model->nodes + node->child[side];
+    }
+}
+
 int64_t AT_LEVEL(margins)(const Model *model, const double *rows, int64_t n, double *margins) {
-    double *columns = malloc(sizeof(double) * (size_t)(model->n_columns * LANES + 1));
+    lanes *columns = aligned(sizeof(lanes) * (size_t)(model->n_columns + SMALL + model->n_outputs));
     if (!columns) return NO_MEMORY;
+    lanes *chosen = columns + model->n_columns, *sums = chosen + SMALL;
     for (int64_t start = 0; start < n; start += LANES) {
         int n_rows = (int)(n - start < LANES ? n - start : LANES);
-        double *out = margins + start * model->n_outputs;
-        for (int r = 0; r < n_rows; r++)
-            fill_row(model, rows + (start + r) * model->n_features, columns + r * model->n_columns, 1);
-        for (int64_t i = 0; i < n_rows * model->n_outputs; i++) out[i] = 0.0;
+        fill_columns(model, rows + start * model->n_features, n_rows, columns);
+        memset(sums, 0, sizeof(lanes) * (size_t)model->n_outputs);
         for (int64_t w = 0; w < model->n_walks; w++) {
             const Walk *walk = model->walks + w;
+            double *sum = (double *)(sums + walk->output);
             if (!walk->counts) continue;
-            for (int r = 0; r < n_rows; r++) {
-                const double *row = columns + r * model->n_columns;
-                const Node *node = model->nodes + walk->first;
-                double leaf = walk->leaf;
-                while (walk->n_nodes) {
-                    int side = !(row[node->column] <= node->threshold);
-                    leaf = node->value[side];
-                    if (node->child[side] < 0) break;
-                    node = model->nodes + node->child[side];
-                }
-                out[r * model->n_outputs + walk->output] += leaf;
-            }
+            if (n_rows > 2 && walk->n_nodes && walk->n_nodes <= SMALL)
+                sums[walk->output] += choose_leaves(model, walk, columns, chosen);
+            else
+                for (int r = 0; r < n_rows; r++)
+                    sum[r] += walk_to_leaf(model, walk, (const double *)columns + r);
         }
         for (int r = 0; r < n_rows; r++)
             for (int64_t k = 0; k < model->n_outputs; k++)
-                out[r * model->n_outputs + k] =
-                    out[r * model->n_outputs + k] / model->divisor + model->base_scores[k];
+                margins[(start + r) * model->n_outputs + k] =
+                    ((const double *)(sums + k))[r] / model->divisor + model->base_scores[k];
     }
     free(columns);
     return NOTHING_WRONG;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model.h"
+#include "tables.h"
 
 #if defined(_WIN32)
 #define PUBLIC __declspec(dllexport)
@@ -278,7 +279,8 @@ PUBLIC int64_t glasskit_prepare_pairs(Model *model) {
 #define DECLARE(level)                                                                                      \
     int64_t shap_##level(const Model *, const double *, int64_t, double *, double *);                       \
     int64_t interactions_##level(const Model *, const double *, int64_t, double *, double *);               \
-    int64_t margins_##level(const Model *, const double *, int64_t, double *);
+    int64_t margins_##level(const Model *, const double *, int64_t, double *);                              \
+    int64_t lookup_##level(const Tables *, const double *, int64_t, double *, double *);
 
 DECLARE(plain)
 #if defined(__x86_64__)
@@ -287,10 +289,12 @@ DECLARE(avx512)
 static const Shap shap_at[] = {shap_plain, shap_avx2, shap_avx512};
 static const Interactions interactions_at[] = {interactions_plain, interactions_avx2, interactions_avx512};
 static const Margins margins_at[] = {margins_plain, margins_avx2, margins_avx512};
+static const Lookup lookup_at[] = {lookup_plain, lookup_avx2, lookup_avx512};
 #else
 static const Shap shap_at[] = {shap_plain};
 static const Interactions interactions_at[] = {interactions_plain};
 static const Margins margins_at[] = {margins_plain};
+static const Lookup lookup_at[] = {lookup_plain};
 #endif
 
 /* The best instruction set of this machine: 0 plain, 1 AVX2, 2 AVX-512. */
@@ -318,4 +322,9 @@ PUBLIC int64_t glasskit_interactions(const Model *model, int32_t level, const do
 PUBLIC int64_t glasskit_margins(const Model *model, int32_t level, const double *rows, int64_t n,
                                 double *margins) {
     return margins_at[level](model, rows, n, margins);
+}
+
+PUBLIC int64_t glasskit_lookup(const Tables *tables, int32_t level, const double *rows, int64_t n, double *values,
+                               double *margins) {
+    return lookup_at[level](tables, rows, n, values, margins);
 }

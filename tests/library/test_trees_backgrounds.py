@@ -1,0 +1,129 @@
+"""Interventional SHAP against a background, and lookup tables: the definition, the reference, and the same bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from glasskit import trees
+from glasskit.trees import compiled, evaluate, kernel
+from tests.library import tree_games
+from tests.library.test_trees_laws import by_output, chain
+
+pytestmark = pytest.mark.slow
+several = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+needs_kernel = pytest.mark.skipif(kernel.load() is None, reason="no kernel was built on this machine")
+
+
+def mixed_game(
+    ensemble: trees.Ensemble, row: np.ndarray, background: np.ndarray, output: int
+) -> Callable[[frozenset[int]], float]:
+    """What the model says on average when features outside the coalition come from the background."""
+
+    def worth(coalition: frozenset[int]) -> float:
+        mixed = background.copy()
+        mixed[:, list(coalition)] = row[list(coalition)]
+        return float(np.mean([tree_games.margin(ensemble, each, output) for each in mixed]))
+
+    return worth
+
+
+@few
+@given(
+    ensemble=tree_games.random_ensembles(),
+    rows=tree_games.random_rows(most=2),
+    background=tree_games.random_rows(most=3),
+)
+def test_the_reference_equals_enumeration(
+    ensemble: trees.Ensemble, rows: np.ndarray, background: np.ndarray
+) -> None:
+    explained = trees.Explainer(ensemble, background, backend="reference").shap_values(rows)
+    values, bases = by_output(explained.values, ensemble), by_output(explained.base_values, ensemble)
+    for index, row in enumerate(rows):
+        for output in range(ensemble.n_outputs):
+            worth = mixed_game(ensemble, row, background, output)
+            expected = tree_games.shapley_values(worth)
+            np.testing.assert_allclose(values[index, :, output], expected, rtol=0, atol=1e-12)
+            assert bases[index, output] == pytest.approx(worth(frozenset()), abs=1e-12)
+
+
+@needs_kernel
+@several
+@given(
+    ensemble=tree_games.random_ensembles(deepest=7),
+    rows=tree_games.random_rows(most=9),
+    background=tree_games.random_rows(most=9),
+)
+def test_tables_agree_with_the_reference(
+    ensemble: trees.Ensemble, rows: np.ndarray, background: np.ndarray
+) -> None:
+    for known in (None, background):
+        fast = trees.Explainer(ensemble, known, tables=True)
+        slow = trees.Explainer(ensemble, known, backend="reference")
+        assert fast.backend.endswith("tables")
+        ours, theirs = fast.shap_values(rows), slow.shap_values(rows)
+        np.testing.assert_allclose(ours.values, theirs.values, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(ours.base_values, theirs.base_values, rtol=0, atol=1e-12)
+        alone = np.concatenate([fast.shap_values(row).values for row in rows])
+        assert np.array_equal(alone.view(np.int64), ours.values.view(np.int64))
+
+
+@needs_kernel
+@several
+@given(ensemble=tree_games.random_ensembles(deepest=6), rows=tree_games.random_rows(most=9))
+def test_tables_give_the_same_bits_with_every_instruction_set(
+    ensemble: trees.Ensemble, rows: np.ndarray
+) -> None:
+    engine = kernel.load()
+    assert engine is not None
+    seen = set()
+    for level in engine.levels():
+        tables = compiled.Compiled(evaluate.flatten(ensemble), engine, level).tables(rows, 1 << 24)
+        assert tables is not None
+        values = np.empty((len(rows), ensemble.n_features, ensemble.n_outputs))
+        tables.shap(rows, values, np.empty((len(rows), ensemble.n_outputs)))
+        seen.add(values.tobytes())
+    assert len(seen) == 1
+
+
+def bushy(n_features: int) -> trees.Ensemble:
+    names = tuple(f"x{index}" for index in range(n_features))
+    return trees.Ensemble(trees=(chain(n_features), chain(n_features // 2), chain(3)), feature_names=names)
+
+
+@needs_kernel
+@pytest.mark.parametrize("budget", [1 << 24, 1 << 16, 1 << 14])
+@pytest.mark.parametrize("n_background", [0, 50])
+def test_leaves_too_deep_for_a_table_are_computed(budget: int, n_background: int) -> None:
+    random = np.random.default_rng(0)
+    ensemble, rows = bushy(14), random.normal(0.7, 1, size=(40, 14))
+    background = random.normal(0.7, 1, size=(n_background, 14)) if n_background else None
+    fast = trees.Explainer(ensemble, background, tables=True, table_bytes=budget)
+    slow = trees.Explainer(ensemble, background, backend="reference")
+    ours, theirs = fast.shap_values(rows), slow.shap_values(rows)
+    np.testing.assert_allclose(ours.values, theirs.values, rtol=0, atol=1e-12)
+    assert fast.backend.startswith("C") or n_background
+    if fast.backend.endswith("tables"):
+        assert fast.size_bytes < budget + (1 << 16)
+
+
+@needs_kernel
+def test_what_fits_in_no_table_is_explained_without() -> None:
+    ensemble = bushy(40)
+    rows = np.random.default_rng(0).normal(0.7, 1, size=(5, 40))
+    assert trees.Explainer(ensemble, tables=True).backend == trees.backend()
+    against = trees.Explainer(ensemble, rows)
+    assert against.backend == "NumPy"
+    assert against.shap_values(rows).values.shape == (5, 40)
+
+
+def test_a_background_needs_rows_and_has_no_interactions() -> None:
+    ensemble = bushy(4)
+    with pytest.raises(trees.BadInput, match="no rows"):
+        trees.Explainer(ensemble, np.empty((0, 4)))
+    with pytest.raises(trees.ModelUnsupported, match="against a background"):
+        trees.Explainer(ensemble, np.zeros((1, 4))).interaction_values(np.zeros((1, 4)))
