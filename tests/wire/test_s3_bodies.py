@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import socket
 import time
 import urllib.parse
@@ -209,19 +208,19 @@ def test_a_refusal_comes_instead_of_continue_and_ends_the_connection(s3_server: 
         assert b"NoSuchBucket" in received
 
 
-def test_an_empty_body_that_expects_continue_leaves_the_client_fit_for_the_next(
-    s3_server: s3.S3Server, bucket: str
-) -> None:
-    """An answer instead of 100 Continue on a connection that stays open makes botocore hang at the next."""
-    one = s3_server.client(max_pool_connections=1, read_timeout=5)
-    for content in (b"", b"first", b"", b"second"):
-        one.put_object(Bucket=bucket, Key="k", Body=io.BytesIO(content))
-        assert kept(one, bucket) == content
+def test_an_empty_body_that_expects_continue_ends_the_connection(s3_server: s3.S3Server, bucket: str) -> None:
+    """Left open, it makes botocore before 1.44 hang at its next upload, and with it the AWS command line."""
+    with put_head(s3_server, bucket, f"/{bucket}/k", content=b"") as connection:
+        received = b""
+        while piece := connection.recv(4096):
+            received += piece
+    assert received.startswith(b"HTTP/1.1 200 OK")
+    assert b"connection: close" in received.lower()
 
 
-def put_head(server: s3.S3Server, bucket: str, path: str) -> socket.socket:
-    headers = Signer(netloc(server)).headers("PUT", path, hashlib.sha256(b"content").hexdigest())
-    headers |= {"content-length": "7", "expect": "100-continue"}
+def put_head(server: s3.S3Server, bucket: str, path: str, *, content: bytes = b"content") -> socket.socket:
+    headers = Signer(netloc(server)).headers("PUT", path, hashlib.sha256(content).hexdigest())
+    headers |= {"content-length": str(len(content)), "expect": "100-continue"}
     lines = [f"PUT {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
     connection.sendall("\r\n".join(lines).encode())

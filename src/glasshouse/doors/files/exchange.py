@@ -105,8 +105,8 @@ class Exchange:
     async def _drained(self) -> bool:
         """Whether the connection can take another request.
 
-        Not after an answer in the place of an expected 100 Continue, even to an empty body: botocore's connection
-        (awsrequest.AWSConnection) would take its next 100 Continue for the status of this one, and hang.
+        Not after an answer in the place of an expected 100 Continue, even to an empty body: botocore before
+        1.44 (awsrequest.AWSConnection) would keep this status for the connection's next upload, and hang.
         """
         if not self._reader.is_started and self._head.header("expect"):
             return False
