@@ -95,6 +95,35 @@ def test_structures_go_into_json_and_options_over_it(server: installation.Instal
     assert json.loads(seen.stdout)["ModelPackageGroupDescription"] == "from json"
 
 
+def test_a_log_of_a_name_that_several_have_is_asked_for_by_kind(server: installation.Installation) -> None:
+    role, image = "arn:aws:iam::000000000000:role/GlasshouseRoot", "sagemaker-scikit-learn:1.2-1"
+    size = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
+    training = {
+        "TrainingJobName": "twin",
+        "AlgorithmSpecification": {"TrainingImage": image, "TrainingInputMode": "File"},
+        "OutputDataConfig": {"S3OutputPath": "s3://nowhere/"},
+        "ResourceConfig": size,
+        "RoleArn": role,
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+    }
+    processing = {
+        "ProcessingJobName": "twin",
+        "AppSpecification": {"ImageUri": image, "ContainerEntrypoint": ["true"]},
+        "ProcessingResources": {"ClusterConfig": size},
+        "RoleArn": role,
+    }
+    for operation, body in (("CreateTrainingJob", training), ("CreateProcessingJob", processing)):
+        assert (
+            installation.run("call", operation, "--json", json.dumps(body), data=server.data).returncode == 0
+        )
+    unclear = installation.run("logs", "twin", data=server.data)
+    assert unclear.returncode == 1
+    assert "--of ProcessingJob, --of TrainingJob" in unclear.stderr
+    assert installation.run("logs", "twin", "--of", "TrainingJob", data=server.data).returncode == 0
+    wrong = installation.run("logs", "twin", "--of", "TransformJob", data=server.data)
+    assert "There is no TransformJob named twin." in wrong.stderr
+
+
 def test_a_refusal_shows_the_servers_own_words(server: installation.Installation) -> None:
     done = installation.run("describe-model", "--model-name", "absent", data=server.data)
     assert done.returncode == 1

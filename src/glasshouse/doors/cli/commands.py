@@ -143,7 +143,7 @@ def logs(options: argparse.Namespace, root: Root) -> int:
     settings = _settings(options)
     server, keys = running.need(settings.data), running.keys_of(settings, root.keys)
     sagemaker = running.client("sagemaker", server=server, keys=keys)
-    source = follow.find(options.name, root.offered()["sagemaker"], sagemaker)
+    source = follow.find(options.name, root.offered()["sagemaker"], sagemaker, noun=options.of)
     log_client = running.client("logs", server=server, keys=keys)
     for line in follow.lines(source, follow=options.follow, sagemaker=sagemaker, logs=log_client):
         print(line, flush=True)
@@ -234,7 +234,7 @@ def _with_proxy(one: argparse.ArgumentParser) -> None:
 def _with_demo(one: argparse.ArgumentParser) -> None:
     _with_data(one)
     one.add_argument("name", help="the solution: credit")
-    one.add_argument("--exit", action="store_true", help="end after the job instead of staying up")
+    one.add_argument("--exit", action="store_true", help="end after the decision instead of staying up")
     one.add_argument("--source", type=Path, metavar="FILE", help="the real data: the file german.data of UCI")
     one.add_argument("--clean", action="store_true", help="remove what an earlier run made")
 
@@ -242,6 +242,9 @@ def _with_demo(one: argparse.ArgumentParser) -> None:
 def _with_logs(one: argparse.ArgumentParser) -> None:
     _with_data(one)
     one.add_argument("name", help="the name of a job or an endpoint")
+    one.add_argument(
+        "--of", default="", metavar="KIND", help="TrainingJob, Endpoint: where several have the name"
+    )
     one.add_argument("--follow", "-f", action="store_true", help="go on until the work has ended")
 
 

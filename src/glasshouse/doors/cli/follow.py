@@ -31,13 +31,16 @@ class Source:
         return "" if self.noun == "Endpoint" else f"{self.name}/"
 
 
-def find(name: str, offered: Sequence[str], sagemaker: Any) -> Source:
-    """The job or endpoint of that name. Raises Failed when there is none."""
-    for noun in nouns(offered):
-        source = Source(noun=noun, name=name)
-        if status(source, sagemaker):
-            return source
-    raise failures.Failed(f"There is no job or endpoint named {name}.")
+def find(name: str, offered: Sequence[str], sagemaker: Any, *, noun: str = "") -> Source:
+    """The job or endpoint of that name, of that kind when one is given. Raises Failed when it is not one thing."""
+    sources = [Source(noun=one, name=name) for one in nouns(offered) if noun in ("", one)]
+    found = [source for source in sources if status(source, sagemaker)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise failures.Failed(f"There is no {noun or 'job or endpoint'} named {name}.")
+    choices = ", ".join(f"--of {source.noun}" for source in found)
+    raise failures.Failed(f"{len(found)} kinds of things are named {name}; say which: {choices}.")
 
 
 def nouns(offered: Sequence[str]) -> list[str]:
