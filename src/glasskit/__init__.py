@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +15,4 @@ def __getattr__(name: str) -> object:
     """`glasskit.Explainer`, imported when it is first asked for: containers start without it."""
     if name != "Explainer":
         raise AttributeError(f"module 'glasskit' has no attribute {name!r}")
-    from glasskit.explainers import Explainer
-
-    return Explainer
+    return importlib.import_module("glasskit.explainers").Explainer

@@ -7,6 +7,7 @@ explanation that is one of ours and one of theirs: our fields, and their slicing
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import inspect
 import sys
 import types
@@ -17,7 +18,7 @@ from glasskit.explain import explanations
 
 def of(explanation: explanations.Explanation) -> Any:
     """The same as a plain `shap.Explanation` (shap must be installed)."""
-    import shap
+    shap = importlib.import_module("shap")
 
     return shap.Explanation(
         values=explanation.values,
