@@ -134,6 +134,17 @@ def test_code_comes_from_a_folder(made: containers.Container, tmp_path: Path) ->
     assert "HERE" in made.train().output
 
 
+def test_code_in_s3_that_an_isolated_job_cannot_reach_is_told_with_the_way_out(
+    made: containers.Container,
+) -> None:
+    made.hyperparameters(
+        {"sagemaker_program": "train.py", "sagemaker_submit_directory": "s3://b/source.tar.gz"}
+    )
+    ended = made.train()
+    assert ended.status == 1
+    assert "With network isolation the code must come through a channel" in ended.failure
+
+
 def test_a_failing_script_gives_its_status_and_the_end_of_its_traceback(made: containers.Container) -> None:
     deep = (
         "def f(n):\n    if n == 0:\n        raise ValueError('the income column is missing')\n    f(n - 1)\n"

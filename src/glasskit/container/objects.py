@@ -21,6 +21,7 @@ from pathlib import Path
 from glasskit.container import failures
 
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "S3_ENDPOINT_URL", "AWS_ENDPOINT_URL")
+_ISOLATED = "With network isolation the code must come through a channel."
 _NO_BODY = hashlib.sha256(b"").hexdigest()
 _CHUNK_BYTES = 1024 * 1024
 _PATIENCE_S = 120.0
@@ -53,7 +54,9 @@ def download(uri: str, path: Path) -> None:
     """Writes the object at `uri` to `path`. Raises failures.CodeNotFound saying why it cannot be had."""
     endpoint = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")
     if not endpoint:
-        raise failures.CodeNotFound(f"{uri} cannot be fetched: none of {', '.join(_ENDPOINTS)} is set")
+        raise failures.CodeNotFound(
+            f"{uri} cannot be fetched: none of {', '.join(_ENDPOINTS)} is set. {_ISOLATED}"
+        )
     keys = Keys(
         access_key_id=os.environ.get("AWS_ACCESS_KEY_ID", ""),
         secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", ""),
@@ -67,10 +70,7 @@ def download(uri: str, path: Path) -> None:
         except (OSError, http.client.HTTPException, _TryAgain) as exc:
             if _is_hopeless(exc) or time.monotonic() > give_up_at:
                 reason = str(exc) or type(exc).__name__
-                raise failures.CodeNotFound(
-                    f"{uri} cannot be fetched: {reason}. "
-                    "With network isolation the code must come through a channel."
-                ) from exc
+                raise failures.CodeNotFound(f"{uri} cannot be fetched: {reason}. {_ISOLATED}") from exc
         time.sleep(pause_s)
         pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s)
 
