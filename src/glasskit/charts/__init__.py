@@ -1,6 +1,29 @@
 """Charts as data, and the renderers that draw them: red raises, green lowers, and the values add up."""
 
-from glasskit.charts import interaction, report, summary, svg, waterfall
+from glasskit.charts import (
+    cohorts,
+    counterfactual,
+    decision,
+    dependence,
+    force,
+    interaction,
+    report,
+    summary,
+    svg,
+    waterfall,
+)
 from glasskit.charts.axes import Axis
 
-__all__ = ["Axis", "interaction", "report", "summary", "svg", "waterfall"]
+__all__ = [
+    "Axis",
+    "cohorts",
+    "counterfactual",
+    "decision",
+    "dependence",
+    "force",
+    "interaction",
+    "report",
+    "summary",
+    "svg",
+    "waterfall",
+]

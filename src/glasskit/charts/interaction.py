@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 
+from glasskit.charts import shown
 from glasskit.charts.waterfall import OTHER
 from glasskit.explain import grouped, words
 from glasskit.explain.explanations import Floats
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class HeatMap:
+class HeatMap(shown.Shown):
     """A symmetric matrix; the diagonal holds main effects, a cell beside it half of a pair's interaction.
 
     All cells together are the margin minus the base value (if the values are those of one row).
     """
+
+    drawn_by: ClassVar[str] = "heat_map"
 
     names: tuple[str, ...]
     labels: tuple[str, ...]

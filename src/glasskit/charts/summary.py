@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
+from glasskit.charts import shown
 from glasskit.charts.waterfall import OTHER
 from glasskit.explain import words
 from glasskit.explain.explanations import Explanation, Floats
@@ -27,8 +29,10 @@ class Bar:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class BarChart:
+class BarChart(shown.Shown):
     """Bars, the most important first."""
+
+    drawn_by: ClassVar[str] = "bar"
 
     bars: tuple[Bar, ...]
     n_rows: int
@@ -59,8 +63,10 @@ class Swarm:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Beeswarm:
+class Beeswarm(shown.Shown):
     """Swarms, the most important feature first."""
+
+    drawn_by: ClassVar[str] = "beeswarm"
 
     swarms: tuple[Swarm, ...]
     n_rows: int
@@ -119,7 +125,7 @@ def _bar(explanation: Explanation, indices: tuple[int, ...]) -> Bar:
 def _swarm(explanation: Explanation, index: int) -> Swarm:
     name = explanation.feature_names[index]
     column = explanation.data[:, index].tolist()
-    levels = _levels(column)
+    ranks = levels(column)
     return Swarm(
         name=name,
         label=_label(explanation, name),
@@ -127,7 +133,7 @@ def _swarm(explanation: Explanation, index: int) -> Swarm:
         dots=tuple(
             Dot(
                 contribution=float(contribution),
-                level=levels[row],
+                level=ranks[row],
                 value_text="" if column[row] is None else words.value(column[row]),
                 row=row,
             )
@@ -136,7 +142,7 @@ def _swarm(explanation: Explanation, index: int) -> Swarm:
     )
 
 
-def _levels(column: Sequence[object]) -> list[float | None]:
+def levels(column: Sequence[object]) -> list[float | None]:
     """Each number's rank among the numbers, 0..1, ties sharing their middle; None for anything else."""
     numbers = [
         float(value) if isinstance(value, int | float) and not math.isnan(value) else None for value in column

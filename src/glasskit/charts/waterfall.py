@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import ClassVar
 
+from glasskit.charts import shown
 from glasskit.explain import words
 from glasskit.explain.explanations import Attribution
 
@@ -40,8 +42,10 @@ class Step:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Waterfall:
+class Waterfall(shown.Shown):
     """Steps in order from the baseline (drawn at the bottom) to the prediction (at the top)."""
+
+    drawn_by: ClassVar[str] = "waterfall"
 
     steps: tuple[Step, ...]
     base_margin: float

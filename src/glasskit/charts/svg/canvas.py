@@ -91,6 +91,25 @@ def clipped(content: str, width: float, size: float = TEXT_SIZE) -> str:
     return content if len(content) <= fits else content[: fits - 1] + "…"
 
 
+def hatch(name: str, colour: str) -> str:
+    """A pattern of slanted lines, to be filled with by `url(#name)`: tells two colours apart without colour."""
+    stripe = element("path", d="M-1 1L1 -1M0 6L6 0M5 7L7 5", stroke=BACKGROUND, stroke_width=1.4)
+    ground = element("rect", width=6, height=6, fill=colour)
+    drawn = element("pattern", ground + stripe, id=name, width=6, height=6, patternUnits="userSpaceOnUse")
+    return element("defs", drawn)
+
+
+def arrow(start: float, end: float, top: float, height: float, tip: float = 7.0) -> str:
+    """The path of a bar from start to end with a pointed end; a short one is all point."""
+    tip = min(tip, abs(end - start))
+    neck = end - tip if end > start else end + tip
+    middle, bottom = top + height / 2, top + height
+    return (
+        f"M{start:.2f} {top:.2f}L{neck:.2f} {top:.2f}L{end:.2f} {middle:.2f}"
+        f"L{neck:.2f} {bottom:.2f}L{start:.2f} {bottom:.2f}Z"
+    )
+
+
 def document(title: str, description: str, body: str, *, width: float, height: float) -> str:
     """A whole accessible SVG document."""
     key = hashlib.sha256((title + description + body).encode("utf-8", "replace")).hexdigest()[:10]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from glasskit.charts import axes
 from glasskit.charts.summary import Bar, BarChart, Beeswarm, Dot, Swarm
-from glasskit.charts.svg import canvas
+from glasskit.charts.svg import canvas, shades
 
 _LABELS = 300.0
 _TOP = 20.0
@@ -13,7 +13,6 @@ _BAR = 18.0
 _SWARM_ROW = 40.0
 _RADIUS = 2.6
 _BOTTOM = 62.0
-_LOW, _HIGH, _NONE = (31, 59, 115), (242, 177, 52), "#9AA5B1"
 
 
 def bar(
@@ -52,7 +51,7 @@ def beeswarm(
     body = [_ruler(on, floor, label, signed=True)]
     body.append(canvas.line(on.x(0.0), _TOP, on.x(0.0), floor, stroke=canvas.FAINT_INK))
     body += [_swarm(swarm, on, _TOP + _SWARM_ROW * index) for index, swarm in enumerate(chart.swarms)]
-    body.append(_shades(floor + 44.0))
+    body.append(shades.legend(floor + 44.0))
     described = f"{chart.n_rows:,} rows; features by importance: " + ", ".join(
         swarm.label for swarm in chart.swarms
     )
@@ -115,7 +114,9 @@ def _swarm(swarm: Swarm, on: axes.Scale, top: float) -> str:
 def _dot(dot: Dot, label: str, x: float, y: float) -> str:
     given = f" = {dot.value_text}" if dot.value_text else ""
     tip = canvas.tooltip(f"{label}{given}\n{axes.signed(dot.contribution)} (row {dot.row})")
-    return canvas.element("circle", tip, cx=x, cy=y, r=_RADIUS, fill=_shade(dot.level), fill_opacity=0.9)
+    return canvas.element(
+        "circle", tip, cx=x, cy=y, r=_RADIUS, fill=shades.shade(dot.level), fill_opacity=0.9
+    )
 
 
 def _heights(places: list[float]) -> list[float]:
@@ -132,25 +133,3 @@ def _heights(places: list[float]) -> list[float]:
             side = 1 if rank % 2 else -1
             heights[index] = side * ((rank + 1) // 2) * gap
     return heights
-
-
-def _shade(level: float | None) -> str:
-    if level is None:
-        return _NONE
-    red, green, blue = (round(low + (high - low) * level) for low, high in zip(_LOW, _HIGH, strict=True))
-    return f"#{red:02X}{green:02X}{blue:02X}"
-
-
-def _shades(y: float) -> str:
-    """The legend of the shades."""
-    steps = [
-        canvas.element("rect", x=70.0 + index * 8.0, y=y - 9.0, width=8.2, height=10, fill=_shade(index / 11))
-        for index in range(12)
-    ]
-    return canvas.group(
-        canvas.small("low value", 64.0, y, text_anchor="end"),
-        *steps,
-        canvas.small("high", 172.0, y, text_anchor="start"),
-        canvas.element("circle", cx=214.0, cy=y - 4.0, r=4, fill=_NONE),
-        canvas.small("a category", 222.0, y, text_anchor="start"),
-    )

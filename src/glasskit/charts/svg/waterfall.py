@@ -16,7 +16,6 @@ _TOP = 58.0
 _BOTTOM = 98.0
 _FEWEST, _MOST = 130.0, 400.0
 _VALUES = 96.0
-_TIP = 7.0
 _GAP = 14.0
 _BOLD = 1.12
 _UNIT = {"logistic": "log-odds", "exp": "log"}
@@ -78,8 +77,12 @@ def _axis(chart: Waterfall, axis: axes.Axis, on: axes.Scale, floor: float) -> st
 def _legend(axis: axes.Axis, middle: float, y: float) -> str:
     return canvas.group(
         canvas.small(axis.lowers, middle - 42.0, y, text_anchor="end"),
-        canvas.element("path", d=_arrow(middle - 10.0, middle - 36.0, y - 9.0, 11.0), fill=canvas.LOWERS),
-        canvas.element("path", d=_arrow(middle + 10.0, middle + 36.0, y - 9.0, 11.0), fill=canvas.RAISES),
+        canvas.element(
+            "path", d=canvas.arrow(middle - 10.0, middle - 36.0, y - 9.0, 11.0), fill=canvas.LOWERS
+        ),
+        canvas.element(
+            "path", d=canvas.arrow(middle + 10.0, middle + 36.0, y - 9.0, 11.0), fill=canvas.RAISES
+        ),
         canvas.small(axis.raises, middle + 42.0, y, text_anchor="start"),
     )
 
@@ -107,7 +110,7 @@ def _row(step: Step, on: axes.Scale, top: float, *, effect: str, width: float, i
         )
     if step.contribution:
         colour = canvas.RAISES if step.raises else canvas.LOWERS
-        parts.append(canvas.element("path", d=_arrow(start, end, middle - _BAR / 2, _BAR), fill=colour))
+        parts.append(canvas.element("path", d=canvas.arrow(start, end, middle - _BAR / 2, _BAR), fill=colour))
     parts.append(canvas.text(effect, width - _GAP, middle + 4.5, text_anchor="end"))
     return canvas.group(*parts)
 
@@ -130,15 +133,4 @@ def _label(step: Step, room: float, middle: float) -> str:
         text_anchor="end",
         font_size=canvas.TEXT_SIZE,
         fill=canvas.INK,
-    )
-
-
-def _arrow(start: float, end: float, top: float, height: float) -> str:
-    """A bar from start to end with a pointed end; a short one is all point."""
-    tip = min(_TIP, abs(end - start))
-    neck = end - tip if end > start else end + tip
-    middle, bottom = top + height / 2, top + height
-    return (
-        f"M{start:.2f} {top:.2f}L{neck:.2f} {top:.2f}L{end:.2f} {middle:.2f}"
-        f"L{neck:.2f} {bottom:.2f}L{start:.2f} {bottom:.2f}Z"
     )
