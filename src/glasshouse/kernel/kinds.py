@@ -66,9 +66,10 @@ EXISTS = Sentence(
 )
 IN_USE = Sentence(
     code="ResourceInUse",
-    text="{label} names must be unique within an AWS account and region, and a {label} with this name "
+    text="{Label} names must be unique within an AWS account and region, and a {label} with this name "
     "already exists ({arn})",
-    source="SDK v2 session._create_resource matches 'already exists'",
+    source="what AWS answers, as quoted in github.com/aws/amazon-sagemaker-examples/pull/3108; SDK v2 "
+    "session._create_resource matches 'already exists', v3 'must be unique within an AWS account'",
 )
 
 
@@ -146,4 +147,11 @@ class Kind:
         return self.missing.of(errors.NotFound, label=self.label, name=name, arn=arn, noun=self.noun)
 
     def already_exists(self, name: str, arn: str) -> errors.WireError:
-        return self.exists.of(errors.AlreadyExists, label=self.label, name=name, arn=arn, noun=self.noun)
+        return self.exists.of(
+            errors.AlreadyExists,
+            label=self.label,
+            Label=self.label[:1].upper() + self.label[1:],
+            name=name,
+            arn=arn,
+            noun=self.noun,
+        )
