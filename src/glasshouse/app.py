@@ -106,9 +106,8 @@ def serve(settings: Settings, *, announce: Callable[[str], None] = lambda _url: 
         proxy.stop()
         wire.close()
         has_rested = platform.upkeep.end(within_s=STEPS_S) & platform.work.end(within_s=STEPS_S)
-        if platform.ports.store.is_exclusive:
-            for stop in platform.stops:
-                stop(platform.ports)
+        for stop in platform.stops:
+            stop(platform.ports)
         log.info("server.ended", extra={"cut_off": not has_rested})
         if not has_rested:
             _cut_off()

@@ -271,7 +271,7 @@ def found_names(page: Mapping[str, Any]) -> list[str]:
     groups=st.lists(st.sampled_from("gh"), max_size=14),
     size=st.integers(1, 5),
     order=st.sampled_from(["Ascending", "Descending"]),
-    sort=st.sampled_from([None, "ModelName", "CreationTime", "Group", "Nowhere"]),
+    sort=st.sampled_from([None, "ModelName", "CreationTime", "ExecutionRoleArn", "VpcConfig.Nowhere"]),
     inserts=st.lists(st.integers(0, 3), max_size=6),
 )
 def test_pages_of_a_search_joined_are_what_matches_in_order_while_rows_are_added(
@@ -279,7 +279,7 @@ def test_pages_of_a_search_joined_are_what_matches_in_order_while_rows_are_added
 ) -> None:
     account = ids.token(6)
     rows = [
-        stores.record(f"m{n}", at=float(n % 4), doc={"Group": group}, account=account)
+        stores.record(f"m{n}", at=float(n % 4), doc={"ExecutionRoleArn": group}, account=account)
         for n, group in enumerate(groups)
     ]
     stores.insert(shared, *rows)
@@ -289,7 +289,7 @@ def test_pages_of_a_search_joined_are_what_matches_in_order_while_rows_are_added
         "Resource": "Model",
         "MaxResults": size,
         "SortOrder": order,
-        "SearchExpression": {"Filters": [one("Group", "Equals", "g")]},
+        "SearchExpression": {"Filters": [one("ExecutionRoleArn", "Equals", "g")]},
         **({"SortBy": sort} if sort else {}),
     }
     seen: list[str] = []
@@ -303,8 +303,8 @@ def test_pages_of_a_search_joined_are_what_matches_in_order_while_rows_are_added
             break
         for n in range(next(fresh, 0)):
             name = f"late-{len(seen)}-{n}"
-            stores.insert(shared, stores.record(name, at=2.0, doc={"Group": "g"}, account=account))
-    stayed = [row for row in rows if row.doc["Group"] == "g"]
+            stores.insert(shared, stores.record(name, at=2.0, doc={"ExecutionRoleArn": "g"}, account=account))
+    stayed = [row for row in rows if row.doc["ExecutionRoleArn"] == "g"]
     keys: dict[str | None, Any] = {
         "ModelName": lambda r: r.key.name,
         "CreationTime": lambda r: r.created_at,
@@ -348,6 +348,20 @@ def test_search_over_what_is_not_offered_is_refused_by_name(here: World) -> None
 def test_a_search_without_matches_answers_an_empty_list(here: World) -> None:
     context = here.registry.context(world.ROOT, request_id="q")
     assert search.search({"Resource": "Model"}, context) == {"Results": [], "NextToken": None}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"SearchExpression": {"Filters": [one("ModelNames", "Equals", "m")]}},
+        {"SearchExpression": {"SubExpressions": [{"Filters": [one("Nowhere.Deep", "Exists", "")]}]}},
+        {"SortBy": "Nowhere"},
+    ],
+)
+def test_a_property_that_the_resource_does_not_have_is_named(here: World, asked: dict[str, Any]) -> None:
+    context = here.registry.context(world.ROOT, request_id="q")
+    with pytest.raises(errors.Validation, match=r"(ModelNames|Nowhere\S*) is not a property of Model"):
+        search.search({"Resource": "Model", **asked}, context)
 
 
 @pytest.mark.parametrize("token", ["x", "NQ==", "WzEsMl0=", "\u00fc", "W1tbW1s="])

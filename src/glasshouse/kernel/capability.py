@@ -23,4 +23,4 @@ class Capability:
     operations: tuple[ModuleType, ...] = ()
     steps: Mapping[str, Step] = field(default_factory=dict)
     at_end: Callable[[Ports], None] | None = None
-    """Called when the server that has the store to itself is told to end, after the last step of work."""
+    """Called when the server is told to end, after the last step of work."""

@@ -47,6 +47,8 @@ class Context:
     request_id: str
     call: Call
     kinds: Mapping[str, Kind]
+    searchable: Callable[[str], frozenset[str]]
+    """The properties that a search over a kind of resource knows, by the kind's noun."""
     wake: Callable[[], None]
     """Tells the work loop that something became due."""
 

@@ -13,7 +13,7 @@ from glasshouse.kernel.capability import Capability
 from glasshouse.kernel.context import Context, Ports
 from glasshouse.kernel.identity import Caller
 from glasshouse.kernel.kinds import Kind
-from glasshouse.kernel.model import Service, Services, read, write
+from glasshouse.kernel.model import Service, Services, read, rules, write
 from glasshouse.kernel.operations import Handler, Operation, marked
 
 KERNEL_OPERATIONS = (tags, search)
@@ -89,8 +89,16 @@ class Registry:
             request_id=request_id,
             call=call_on,
             kinds=self.kinds,
+            searchable=self._searchable,
             wake=self._wake,
         )
+
+    def _searchable(self, noun: str) -> frozenset[str]:
+        """The members of a found resource, and of its own description inside it where there is one (Model)."""
+        results = self._services["sagemaker"].output("Search").members["Results"]
+        record = _members(results.item) if isinstance(results, rules.List) else {}
+        shown = _members(record.get(noun))
+        return frozenset(shown) | frozenset(_members(shown.get(noun)))
 
     def _answer(
         self, service: str, operation: str, body: Mapping[str, Any], caller: Caller, request_id: str
@@ -196,3 +204,7 @@ def _named(body: Mapping[str, Any]) -> str:
 def _storable(text: str) -> str:
     """The text without what no database takes: nobody escapes the audit by an odd name."""
     return text.encode("utf-8", "replace").decode().replace("\0", "?")
+
+
+def _members(rule: rules.Rule | None) -> Mapping[str, rules.Rule]:
+    return rule.members if isinstance(rule, rules.Structure) else {}

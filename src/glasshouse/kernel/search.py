@@ -7,7 +7,7 @@ import datetime as dt
 import hashlib
 import heapq
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from glasshouse.kernel import errors, tags, verbs
@@ -38,6 +38,7 @@ def search(request: Mapping[str, Any], context: Context) -> dict[str, Any]:
         raise errors.Validation(f"Search over the resource {noun} is not offered by this server.")
     descending = request.get("SortOrder", "Descending") == "Descending"
     sort_by = request.get("SortBy", kind.created_member)
+    _check_properties([sort_by, *_named(request.get("SearchExpression", {}))], noun, context)
     after = _opened(request.get("NextToken"), request)
     found: list[tuple[Place, Document]] = []
     with context.ports.store.read() as view:
@@ -53,6 +54,26 @@ def search(request: Mapping[str, Any], context: Context) -> dict[str, Any]:
         "Results": [{noun: document} for _, document in page[:limit]],
         "NextToken": _sealed(page[limit - 1][0], request) if len(page) > limit else None,
     }
+
+
+def _named(expression: Document) -> Iterator[str]:
+    """Every property that the expression names."""
+    for one in expression.get("Filters", []):
+        yield one["Name"]
+    for nested in expression.get("NestedFilters", []):
+        yield nested["NestedPropertyName"]
+    for sub in expression.get("SubExpressions", []):
+        yield from _named(sub)
+
+
+def _check_properties(names: Iterable[str], noun: str, context: Context) -> None:
+    """A misspelt property would silently find nothing. Raises errors.Validation naming it."""
+    known = context.searchable(noun) | {"Tags", "Metrics"}
+    unknown = sorted({name for name in names if name.split(".")[0] not in known})
+    if unknown:
+        raise errors.Validation(
+            f"{', '.join(unknown)} is not a property of {noun}; the properties are {', '.join(sorted(known))}."
+        )
 
 
 def matches(expression: Document, document: Document) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from glasshouse.capabilities.deploy import fleets
 from glasshouse.capabilities.deploy.supervising import GRACE_S
 from glasshouse.kernel.context import Ports
+from glasshouse.kernel.jobs import folders
 from glasshouse.kernel.ports import Handle
 from glasshouse.kernel.records import Query, Record
 
@@ -14,8 +15,13 @@ CHUNK = 200
 
 
 def stop_servers(ports: Ports) -> None:
-    """Tells every model server to finish what it has and to end; does not wait."""
+    """Tells every model server of this data folder to finish what it has and to end; does not wait.
+
+    Another server may share the store: its model servers have their folders elsewhere and are left alone.
+    """
     for record in _endpoints(ports):
+        if not folders.home_of(ports.settings, record).is_dir():
+            continue
         running = [i for _, i in (*_of(record, fleets.SERVING), *_of(record, fleets.NEXT))]
         for instance in (*running, *record.doc.get(fleets.OLD, ())):
             if "handle" in instance:

@@ -12,7 +12,7 @@ from glasshouse.capabilities.deploy import fleets, hosting
 from glasshouse.capabilities.deploy.fleets import Fleet, Instance
 from glasshouse.kernel import errors, routes
 from glasshouse.kernel.context import Context
-from glasshouse.kernel.jobs import failures, instances
+from glasshouse.kernel.jobs import failures, folders, instances
 from glasshouse.kernel.ports import Exited, Handle, Lost
 from glasshouse.kernel.records import Record
 
@@ -176,8 +176,7 @@ class Supervisor:
 
     @property
     def _root(self) -> Path:
-        key = self.record.key
-        return self.context.ports.settings.data / "jobs" / key.account / key.region / key.kind / key.name
+        return folders.home_of(self.context.ports.settings, self.record)
 
     @property
     def _made(self) -> int:

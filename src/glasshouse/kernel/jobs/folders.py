@@ -49,10 +49,14 @@ class Attempt:
 
 def attempt_of(settings: Settings, record: Record, number: int) -> Attempt:
     """The folder of attempt `number`. Names may return after a deletion, so the creation time is part of it."""
-    key = record.key
     name = f"{int(record.created_at * 1000)}-{number}"
-    root = settings.data / "jobs" / key.account / key.region / key.kind / key.name / name
-    return Attempt(root=root, number=number)
+    return Attempt(root=home_of(settings, record) / name, number=number)
+
+
+def home_of(settings: Settings, record: Record) -> Path:
+    """The folder of everything that runs here for the resource, or ran for one of the same name."""
+    key = record.key
+    return settings.data / "jobs" / key.account / key.region / key.kind / key.name
 
 
 def attempts_removed(settings: Settings, record: Record, last: int) -> None:
