@@ -42,7 +42,7 @@ def test_a_prefix_is_cut_at_its_last_slash(objects: Objects, bucket: Place) -> N
 
 
 def test_a_prefix_without_objects_fails_with_a_sentence(objects: Objects, bucket: Place) -> None:
-    with pytest.raises(errors.Fatal, match="No S3 objects found under S3 URI"):
+    with pytest.raises(errors.Fatal, match="ClientError: No S3 objects found under S3 URI"):
         objects.select(at(bucket, "nothing/"))
     missing = Place(account=storage.ACCOUNT, bucket="no-such-bucket", key="x")
     with pytest.raises(errors.Fatal, match="does not exist"):

@@ -55,9 +55,9 @@ def select(library: Library, place: Place, *, kind: Kind, shard: tuple[int, int]
     try:
         found = _named(library, place) if kind == "ManifestFile" else _with_prefix(library, place)
     except faults.Fault as fault:
-        raise errors.Fatal(f"{place.uri} cannot be read: {fault.message}") from fault
+        raise errors.Fatal(f"ClientError: {place.uri} cannot be read: {fault.message}") from fault
     if not found:
-        raise errors.Fatal(f"No S3 objects found under S3 URI {place.uri}.")
+        raise errors.Fatal(f"ClientError: No S3 objects found under S3 URI {place.uri}.")
     index, count = shard
     chosen = found[index::count]
     _check_layout(chosen)
