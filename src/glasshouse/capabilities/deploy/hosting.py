@@ -142,4 +142,5 @@ def _unpack(archive: Path, model: Path, uri: str) -> None:
     try:
         archives.unpacked(archive, model)
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise errors.Fatal(f"The model data at {uri} is not a tar.gz archive: {error}") from error
+        what = str(error).partition("\n")[0]
+        raise errors.Fatal(f"The model data at {uri} is not a tar.gz archive: {what}") from error
