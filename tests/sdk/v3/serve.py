@@ -1,6 +1,6 @@
 """ModelBuilder, processing and batch transform in the SDK's third version.
 
-Argument: the folder of the user's code.
+Arguments: the folder of the user's code, the role.
 """
 
 import io
@@ -12,7 +12,7 @@ import boto3
 import numpy as np
 import tables
 from sagemaker.core import image_uris
-from sagemaker.core.helper.session_helper import Session, get_execution_role
+from sagemaker.core.helper.session_helper import Session
 from sagemaker.core.processing import ScriptProcessor
 from sagemaker.core.resources import Endpoint, EndpointConfig, Model
 from sagemaker.core.shapes import (
@@ -27,10 +27,9 @@ from sagemaker.core.transformer import Transformer
 from sagemaker.serve import ModelBuilder
 from sagemaker.train import ModelTrainer
 
-code = sys.argv[1]
+code, role = sys.argv[1:]
 mark = uuid.uuid4().hex[:8]
 session = Session()
-role = get_execution_role()
 bucket = session.default_bucket()
 s3 = boto3.client("s3")
 table = tables.rows(300)
@@ -43,6 +42,7 @@ print("-- a trained algorithm, deployed")
 container = image_uris.retrieve("xgboost", "us-east-1", version="1.7-1")
 trainer = ModelTrainer(
     training_image=container,
+    role=role,
     compute=compute,
     hyperparameters={"objective": "binary:logistic", "num_round": 10, "max_depth": 3},
     base_job_name=f"v3-serve-{mark}",
@@ -110,6 +110,7 @@ print("-- a script's model, with serving code of its own")
 image = image_uris.retrieve("sklearn", "us-east-1", version="1.2-1", instance_type="ml.m5.xlarge")
 trainer = ModelTrainer(
     training_image=image,
+    role=role,
     source_code=SourceCode(source_dir=code, requirements="requirements.txt", entry_script="train.py"),
     compute=compute,
     base_job_name=f"v3-script-{mark}",
