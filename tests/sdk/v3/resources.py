@@ -183,8 +183,8 @@ group = resources.ModelPackageGroup.create(
     model_package_group_name=f"group-{mark}", model_package_group_description="credit models"
 )
 assert group.model_package_group_status == "Completed"
-# The SDK's own ModelPackage.create(), update(), delete() and get_all() look for a name that versions do not have,
-# on AWS too.
+# The SDK's own ModelPackage.create() and get_all() look for a name that versions do not have, on AWS too:
+# github.com/aws/sagemaker-python-sdk/issues/5606
 registry = boto3.client("sagemaker")
 made = registry.create_model_package(
     ModelPackageGroupName=f"group-{mark}",
