@@ -96,20 +96,31 @@ def of(constant: float, listed: Sequence[tables.Table], costs: Sequence[Floats])
     if not listed:
         return None
     lever_starts = np.concatenate([[0], np.cumsum([len(one) for one in costs])[:-1]]).astype(np.int64)
-    all_costs = np.concatenate(costs)
-    uses = np.zeros(len(costs))
-    for table in listed:
-        uses[list(table.levers)] += 1
     layout = _Layout(lever_starts=lever_starts, n_candidates=[len(one) for one in costs])
     for table in listed:
         layout.add(table)
-    lever_of = np.repeat(np.arange(len(costs)), [len(one) for one in costs])
-    members = np.array(layout.members, dtype=np.int64)
-    return layout.packed(
-        constant=constant,
-        table_costs=all_costs[members] / uses[lever_of[members]],
-        size=_size(constant, listed),
-    )
+    packed = layout.packed(constant=constant, size=_size(constant, listed))
+    return dataclasses.replace(packed, table_costs=_spread(packed, np.concatenate(costs)))
+
+
+def _spread(flat: Bounds, costs: Floats) -> Floats:
+    """Each candidate's cost spread over the tables, in proportion to what it gains in each.
+
+    Any spread gives valid bounds; this one pays for a gain about the same price in every table.
+    """
+    sizes = np.diff(np.append(flat.segment_starts, len(flat.segment_leaves)))
+    held = np.add.reduceat(flat.leaf_values[flat.segment_leaves], flat.segment_starts) / sizes
+    lever_of = np.searchsorted(flat.lever_starts, flat.members, side="right") - 1
+    n_levers = len(flat.lever_starts)
+    place = flat.segment_tables[flat.member_segments] * n_levers + lever_of
+    stays = flat.members == flat.lever_starts[lever_of]
+    present = np.zeros(len(flat.table_starts) * n_levers)
+    present[place[stays]] = held[flat.member_segments[stays]]
+    gains = np.maximum(present[place] - held[flat.member_segments], 0.0)
+    total = np.bincount(flat.members, weights=gains, minlength=flat.n_candidates)[flat.members]
+    uses = np.bincount(flat.members, minlength=flat.n_candidates)[flat.members]
+    shares = np.where(total > 0.0, gains / np.where(total > 0.0, total, 1.0), 1.0 / uses)
+    return np.asarray(costs[flat.members] * shares)
 
 
 def _size(constant: float, listed: Sequence[tables.Table]) -> float:
@@ -153,7 +164,7 @@ class _Layout:
             self.members += [first + at for at in range(self.n_candidates[lever]) if bits >> at & 1]
         return found
 
-    def packed(self, *, constant: float, table_costs: Floats, size: float) -> Bounds:
+    def packed(self, *, constant: float, size: float) -> Bounds:
         entry_segments = np.array(self.entry_segments, dtype=np.int64)
         by_segment = np.argsort(entry_segments, kind="stable")
         counts = np.bincount(entry_segments, minlength=len(self.member_starts))
@@ -175,5 +186,5 @@ class _Layout:
             member_starts=starts,
             member_segments=np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(self.members)))),
             n_candidates=int(sum(self.n_candidates)),
-            table_costs=table_costs,
+            table_costs=np.zeros(len(self.members)),
         )
