@@ -197,6 +197,14 @@ AMOUNT = recourse.Number(column="amount", low=500.0, high=20_000.0, step=100.0, 
 MONTHS = recourse.Number(column="months", low=6.0, high=48.0, step=1.0, direction="down", cost_per_unit=0.1)
 
 
+def test_bounds_may_be_whole_numbers_and_the_threshold_itself_is_the_nearest_value() -> None:
+    amount = recourse.Number(column="amount", low=-10_000, high=10_000)
+    nearest = recourse.find(model(stump(2000.0)), [5000, 36], [amount], at_most=0.5).options[0]
+    assert nearest.row[0] == 2000.0
+    above = recourse.find(model(stump(2000.0)), [-500, 36], [amount], at_least=0.6).options[0]
+    assert above.row[0] == np.nextafter(2000.0, 3000.0)
+
+
 def test_options_are_of_different_kinds_and_ranked() -> None:
     two_ways = model(stump(2000.0), stump(24.0, feature=1))
     result = recourse.find(two_ways, [5000.0, 36.0], [AMOUNT, MONTHS], at_most=0.5)

@@ -138,7 +138,7 @@ def _grid(lever: levers.Number, old: float) -> tuple[Callable[[Indices], Floats]
     step = lever.step
     if step is None:
         largest = float(np.finfo(np.float64).max)
-        ends = np.array([min(max(end, -largest), largest) for end in (low, high)])
+        ends = np.array([min(max(end, -largest), largest) for end in (low, high)], dtype=np.float64)
         first, last = _ordinal(ends).tolist()
         return _from_ordinal, first, last
     low, high = max(low, -step * _MOST_STEPS), min(high, step * _MOST_STEPS)
