@@ -112,6 +112,22 @@ def test_leaves_too_deep_for_a_table_are_computed(budget: int, n_background: int
 
 
 @needs_kernel
+@pytest.mark.parametrize("cover", [0.0, 3.0])
+def test_a_path_that_contradicts_itself_is_never_taken(cover: float) -> None:
+    tree = trees.Tree(
+        feature=[0, 0, -1, -1, -1], test=[0] * 5, threshold=[0.5, 0.5, 0, 0, 0], missing=[2] * 5,
+        default_left=[False] * 5, left=[1, 2, -1, -1, -1], right=[4, 3, -1, -1, -1],
+        value=[0.0, 0.0, 1.0, 7.0, 2.0], cover=[9 + cover, 5 + cover, 5, cover, 4],
+    )  # fmt: skip
+    ensemble = trees.Ensemble(trees=(tree,), feature_names=("a", "b"))
+    rows = np.array([[0.0, 0.0], [1.0, 0.0]])
+    for known in (None, rows):
+        fast = trees.Explainer(ensemble, known, tables=True).shap_values(rows)
+        slow = trees.Explainer(ensemble, known, backend="reference").shap_values(rows)
+        np.testing.assert_allclose(fast.values, slow.values, rtol=0, atol=1e-14)
+
+
+@needs_kernel
 def test_what_fits_in_no_table_is_explained_without() -> None:
     ensemble = bushy(40)
     rows = np.random.default_rng(0).normal(0.7, 1, size=(5, 40))

@@ -15,7 +15,7 @@ Matrix = npt.NDArray[np.float64]
 Progress = Callable[[int, int], None]
 """Called with (rows done, rows in all) after every block."""
 
-ROWS = 2048
+ROWS = 4096
 
 
 def run(

@@ -14,6 +14,14 @@ int64_t AT_LEVEL(margins)(const Model *, const double *, int64_t, double *);
 
 static const double ADDITIVITY = 1e-9;
 
+enum { BLOCK = 4096 };      /* rows for which a bundle's table stays in the cache */
+enum { AHEAD = 16 };        /* rows whose part of the table is asked for early */
+enum { WORDS = 32 };
+
+typedef uint16_t words __attribute__((vector_size(64)));
+
+static inline words all_words(uint16_t x) { return x - (words){0}; }
+
 /* Divides a row's sums and checks that they add up to its margin. */
 static int finished(const Tables *tables, int64_t k, double *values, double margin) {
     const Model *model = tables->model;
@@ -47,22 +55,29 @@ static void look_up_one(const Tables *tables, const uint16_t *ranks, int64_t *fo
     }
 }
 
-/* One bundle of up to ROWS_AT_ONCE rows; ranks[column][row]. */
+/* One bundle of up to BLOCK rows; ranks[column][row]. */
 static void look_up_many(const Tables *tables, const Bundle *bundle, const uint16_t *ranks, int n,
                          int64_t n_values, double *values) {
-    uint16_t state[ROWS_AT_ONCE];
+    words state[BLOCK / WORDS];
     const Step *steps = tables->steps + bundle->first_step;
-    for (int r = 0; r < ROWS_AT_ONCE; r++) state[r] = (uint16_t)bundle->base;
-    for (int s = 0; s < bundle->n_steps; s++) {
-        const uint16_t *rank = ranks + (int64_t)steps[s].column * ROWS_AT_ONCE;
-        uint16_t limit = steps[s].rank, delta = steps[s].delta;
-        for (int r = 0; r < ROWS_AT_ONCE; r++)
-            state[r] = (uint16_t)(state[r] + (uint16_t)(rank[r] > limit ? delta : 0));
+    int n_words = (n + WORDS - 1) / WORDS;
+    for (int w = 0; w < n_words; w++) {
+        words sum = all_words((uint16_t)bundle->base);
+        for (int s = 0; s < bundle->n_steps; s++) {
+            words rank;
+            memcpy(&rank, ranks + (int64_t)steps[s].column * BLOCK + w * WORDS, sizeof rank);
+            sum += (words)(rank > all_words(steps[s].rank)) & all_words(steps[s].delta);
+        }
+        state[w] = sum;
     }
     const int32_t *cells = tables->cells + bundle->first_cell;
     const double *table = tables->table + bundle->table;
+    const uint16_t *states = (const uint16_t *)state;
     for (int r = 0; r < n; r++) {
-        const double *add = table + (int64_t)state[r] * bundle->n_cells;
+        const double *add = table + (int64_t)states[r] * bundle->n_cells;
+        const double *soon = table + (int64_t)states[r + AHEAD < n ? r + AHEAD : r] * bundle->n_cells;
+        __builtin_prefetch(soon);
+        __builtin_prefetch(soon + bundle->n_cells - 1);
         double *row = values + r * n_values;
         for (int i = 0; i < bundle->n_cells; i++) row[cells[i]] += add[i];
     }
@@ -118,15 +133,15 @@ int64_t AT_LEVEL(lookup)(const Tables *tables, const double *rows, int64_t n, do
     int64_t n_columns = model->n_columns, n_features = model->n_features, n_outputs = model->n_outputs;
     int64_t n_values = n_features * n_outputs, wrong = NOTHING_WRONG;
     size_t scratch = sizeof(int64_t) * (size_t)tables->n_bundles;
-    int64_t *found = malloc(scratch + sizeof(uint16_t) * (size_t)((n_columns + 1) * ROWS_AT_ONCE));
+    int64_t *found = malloc(scratch + sizeof(uint16_t) * (size_t)((n_columns + 1) * BLOCK));
     if (!found) return NO_MEMORY;
     uint16_t *ranks = (uint16_t *)(found + tables->n_bundles);
-    memset(ranks, 0, sizeof(uint16_t) * (size_t)(n_columns * ROWS_AT_ONCE));
-    for (int64_t start = 0; start < n; start += ROWS_AT_ONCE) {
-        int n_rows = (int)(n - start < ROWS_AT_ONCE ? n - start : ROWS_AT_ONCE);
+    memset(ranks, 0, sizeof(uint16_t) * (size_t)(n_columns * BLOCK));
+    for (int64_t start = 0; start < n; start += BLOCK) {
+        int n_rows = (int)(n - start < BLOCK ? n - start : BLOCK);
         const double *block = rows + start * n_features;
         double *out = values + start * n_values;
-        int apart = n_rows == 1 ? 1 : ROWS_AT_ONCE;
+        int apart = n_rows == 1 ? 1 : BLOCK;
         memset(out, 0, sizeof(double) * (size_t)(n_rows * n_values));
         for (int64_t c = 0; c < n_columns; c++) {
             const Column *column = model->columns + c;

@@ -340,8 +340,15 @@ static void add_leaf(Maker *make, const Walk *walk, const Bundle *bundle, int wh
     int bit_of_digit[LEAVES + DEEPEST];
     for (int i = 0; i < n_digits; i++)
         bit_of_digit[i] = bit_of(&bits, make->model->columns[make->axes[digits[i].axis].column].feature);
+    int possible = (1 << bits.n) - 1;
+    for (int a = 0; a < make->n_axes; a++) {
+        /* No digit stands for a column on which the path contradicts itself. */
+        uint64_t ever = 0;
+        for (int d = 0; d <= make->axes[a].n; d++) ever |= make->axes[a].satisfies[d];
+        if (!(ever >> which & 1)) possible &= ~(1 << bit_of(&bits, make->model->columns[make->axes[a].column].feature));
+    }
     for (int state = 0; state < n_states; state++) {
-        int pattern = (1 << bits.n) - 1;
+        int pattern = possible;
         for (int i = 0; i < n_digits; i++) {
             int class = state / digits[i].stride % digits[i].n;
             uint64_t satisfied = make->axes[digits[i].axis].satisfies[digits[i].example[class]];
@@ -636,9 +643,9 @@ PUBLIC Tables *glasskit_tables(const Model *model, const double *background, int
         }
     /* Larger bundles are quicker: begin with large ones and go down until they fit. */
     static const struct { double bundle, leaf, price; } limits[] = {
-        {1024, 4096, 1500}, {1024, 4096, 400}, {256, 2048, 100}, {128, 1024, 20}, {1, 256, 0}, {1, 1, 0}};
+        {1024, 4096, 400}, {256, 2048, 100}, {128, 1024, 20}, {1, 256, 0}, {1, 1, 0}};
     int failed = make.failed ? make.failed : TOO_LARGE;
-    for (int i = 0; i < 6 && failed == TOO_LARGE && !(make.failed && i == 0); i++) {
+    for (int i = 0; i < 5 && failed == TOO_LARGE && !(make.failed && i == 0); i++) {
         make.failed = make.n_leaves = 0;
         make.most_states = limits[i].bundle;
         make.leaf_states = limits[i].leaf;

@@ -1,0 +1,1 @@
+"""Exact explanations side by side with the libraries that make them too, in one run."""
