@@ -19,7 +19,7 @@ from tests.support import installation
 
 SDK = installation.REPOSITORY / "tests" / "sdk"
 ENVIRONMENTS = installation.REPOSITORY / ".venvs"
-WITHIN_S = 280
+WITHIN_S = 580
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [

@@ -11,7 +11,7 @@ import pytest
 from tests.journeys.conftest import Client
 from tests.support import installation
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 CLIENT = "clients"
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
 MIB = 1024 * 1024

@@ -4,7 +4,7 @@ import pytest
 
 from tests.journeys.conftest import Client
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 CLIENT = "clients"
 
 

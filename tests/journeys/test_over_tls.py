@@ -8,7 +8,7 @@ import pytest
 from tests.journeys.conftest import Client
 from tests.support import certificates, installation
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.journeys.conftest import SDK, Client
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 CLIENT = "sdk-v2"
 
 
