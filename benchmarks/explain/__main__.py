@@ -142,15 +142,23 @@ def _show(title: str, work: dict[str, tuple[Work, int]], rounds: int) -> None:
     taken: dict[str, list[float]] = {name: [] for name in work}
     for number in range(rounds + 1):
         for name, (function, n_rows) in work.items():
-            started = time.perf_counter()
-            function()
+            seconds = _seconds(function)
             if number:
-                taken[name].append((time.perf_counter() - started) / n_rows)
+                taken[name].append(seconds / n_rows)
     ours = taken["glasskit"]
     print(f"  {title}")
     for name, times in taken.items():
         ratio = statistics.median(theirs / own for theirs, own in zip(times, ours, strict=True))
         print(f"    {name:22} {statistics.median(times) * 1e6:12.1f} us {ratio:10.2f} x", flush=True)
+
+
+def _seconds(function: Work) -> float:
+    """The mean of as many calls as fit into a hundredth of a second, at least one."""
+    started, calls = time.perf_counter(), 0
+    while not calls or time.perf_counter() - started < 0.01:
+        function()
+        calls += 1
+    return (time.perf_counter() - started) / calls
 
 
 if __name__ == "__main__":
