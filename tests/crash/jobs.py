@@ -54,7 +54,6 @@ class Jobs:
     noun: str
     request: Callable[[Wanted], dict[str, Any]]
     wanted: dict[str, Wanted] = field(default_factory=dict)
-    requests: set[str] = field(default_factory=set)
 
     def outlive_crashes(self) -> None:
         """Kills the server, and now and then keepers with it, until it is enough; then waits for all jobs to end."""
@@ -76,7 +75,7 @@ class Jobs:
         assert self.rig.server.stop() == 0
         assert processes.of(self.rig.data) == {}
         assert [path for path in (self.rig.data / "jobs").rglob("*") if path.is_file()] == []
-        history.check(self.rig.data, acknowledged=self.requests)
+        history.check(self.rig.data, acknowledged=self.rig.acknowledged)
 
     def work(self) -> None:
         """One thing a client does: start a job, stop one, or look at one."""
@@ -172,9 +171,7 @@ class Jobs:
         one.stop_asked = True
 
     def _asked(self, operation: str, **request: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = getattr(self.rig.client("sagemaker"), operation)(**request)
-        self.requests.add(answer["ResponseMetadata"]["RequestId"])
-        return answer
+        return self.rig.ask("sagemaker", operation, **request)
 
     def _all_ended(self) -> bool:
         for one in list(self.wanted.values()):

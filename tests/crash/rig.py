@@ -55,6 +55,8 @@ class Rig:
         self.n_early_kills = 0
         self.n_keepers_killed = 0
         self.restart_s: list[float] = []
+        self.acknowledged: dict[str, str] = {}
+        """The operations that were answered without an error, by the ids of their requests."""
         self.server = installation.Installation(data)
         self._options = ("--port", str(_free_port(self.chance)))
         self._is_killed = threading.Event()
@@ -92,6 +94,14 @@ class Rig:
     def client(self, service: str) -> Any:
         """A client that outlives the server, since the address stays the same."""
         return self._client(service)
+
+    def ask(self, service: str, operation: str, **request: Any) -> dict[str, Any]:
+        """The answer to one request, which is noted."""
+        client = self.client(service)
+        answer: dict[str, Any] = getattr(client, operation)(**request)
+        name = client.meta.method_to_api_mapping[operation]
+        self.acknowledged[answer["ResponseMetadata"]["RequestId"]] = name
+        return answer
 
     def crash(
         self,

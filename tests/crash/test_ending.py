@@ -46,23 +46,25 @@ def alone() -> Any:
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_told_to_end_answers_what_it_has_begun(alone: Rig, how: signal.Signals) -> None:
     deployed(alone)
-    job = training(alone, "sleep 4; echo done > /opt/ml/model/done")
+    job = training(alone, "until [ -e /opt/ml/go ]; do sleep 0.1; done; echo done > /opt/ml/model/done")
     keeper = alone.until(lambda: processes.keepers(alone.data, "TrainingJob"), what="the job's start")
     invoking = Answer(alone.client("sagemaker-runtime").invoke_endpoint, EndpointName=ENDPOINT, Body=b"x")
     upload = HalfUpload(alone, "slow", b"a" * 100_000)
     began, where = time.monotonic(), urlsplit(alone.server.endpoint)
     alone.server.send(how)
-    alone.until(lambda: not listens(where), within_s=3, what="the end of listening")
+    alone.until(lambda: not listens(where), within_s=15, what="the end of listening")
     assert upload.finish() == 200
     assert invoking.get()["Body"].read() == b"answered"
     assert alone.server.wait() == 0
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 19, "the server used up its drain time"
     assert not (alone.data / "server.json").exists()
     assert processes.keepers(alone.data, "TrainingJob") == keeper
 
     alone.start()
     s3 = alone.client("s3")
     assert s3.get_object(Bucket=BUCKET, Key="slow")["Body"].read() == b"a" * 100_000
+    for run in keeper:
+        (run.parent / "algo-1" / "ml" / "go").touch()
     alone.until(lambda: status(alone, job) != "InProgress", what="the end of the job")
     assert status(alone, job) == "Completed"
     alone.until(lambda: answers(alone), within_s=15, what="an answer of the endpoint")
@@ -75,7 +77,7 @@ def test_a_client_that_never_ends_its_request_does_not_hold_the_server(alone: Ri
     upload = HalfUpload(alone, "never", b"a" * 100_000)
     began = time.monotonic()
     assert alone.server.stop() == 0
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 15, "the server waited for the client"
     upload.leave()
     alone.start()
     assert "Contents" not in alone.client("s3").list_objects_v2(Bucket=BUCKET)

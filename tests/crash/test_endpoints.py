@@ -6,7 +6,7 @@ import contextlib
 import functools
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,6 @@ class Clients:
     is_sure: bool = True
     n_updates: int = 0
     n_answers: int = 0
-    requests: set[str] = field(default_factory=set)
 
     def invoke(self) -> None:
         self.answer()
@@ -93,9 +92,7 @@ class Clients:
         return n_ready == REPLICAS == len(processes.keepers(self.rig.data, "Endpoint"))
 
     def _asked(self, service: str, operation: str, **request: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = getattr(self.rig.client(service), operation)(**request)
-        self.requests.add(answer["ResponseMetadata"]["RequestId"])
-        return answer
+        return self.rig.ask(service, operation, **request)
 
 
 def test_an_endpoint_answers_through_updates_and_crashes(rig: Rig) -> None:
@@ -128,7 +125,7 @@ def test_an_endpoint_answers_through_updates_and_crashes(rig: Rig) -> None:
     rig.crash(within=(0.0, 0.3))
     rig.until(lambda: is_gone(rig, ENDPOINT), what="the end of the endpoint")
     check_nothing_left(rig)
-    history.check(rig.data, acknowledged=clients.requests)
+    history.check(rig.data, acknowledged=rig.acknowledged)
 
 
 def test_endpoints_deleted_while_they_come_up_leave_nothing(rig: Rig) -> None:
@@ -136,12 +133,11 @@ def test_endpoints_deleted_while_they_come_up_leave_nothing(rig: Rig) -> None:
     names: list[str] = []
 
     def make_and_delete() -> None:
-        sagemaker = rig.client("sagemaker")
         name = f"short-{len(names)}"
         names.append(name)
-        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=WORDS[0])
+        rig.ask("sagemaker", "create_endpoint", EndpointName=name, EndpointConfigName=WORDS[0])
         time.sleep(rig.chance.uniform(0, 0.3))
-        sagemaker.delete_endpoint(EndpointName=name)
+        rig.ask("sagemaker", "delete_endpoint", EndpointName=name)
 
     for _ in range(KILLS // 2):
         rig.crash(make_and_delete, within=(0.0, 0.6))
@@ -150,7 +146,7 @@ def test_endpoints_deleted_while_they_come_up_leave_nothing(rig: Rig) -> None:
                 rig.client("sagemaker").delete_endpoint(EndpointName=name)
     rig.until(lambda: all(is_gone(rig, name) for name in names), what="the end of all endpoints")
     check_nothing_left(rig)
-    history.check(rig.data, acknowledged=())
+    history.check(rig.data, acknowledged=rig.acknowledged)
 
 
 def prepare(rig: Rig, *, count: int) -> None:

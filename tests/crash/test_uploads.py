@@ -57,7 +57,6 @@ class Writers:
     sent: dict[str, Sent] = field(default_factory=dict)
     deleted: dict[str, str] = field(default_factory=dict)
     uploads: list[Upload] = field(default_factory=list)
-    requests: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
     numbers: int = 0
     round: int = 0
@@ -159,9 +158,7 @@ class Writers:
         upload.version_id = answer["VersionId"]
 
     def _asked(self, operation: str, **request: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = getattr(self.rig.client("s3"), operation)(**request)
-        self.requests.add(answer["ResponseMetadata"]["RequestId"])
-        return answer
+        return self.rig.ask("s3", operation, **request)
 
 
 def test_objects_are_there_when_acknowledged_and_whole_whenever_there(rig: Rig) -> None:
@@ -183,7 +180,7 @@ def test_objects_are_there_when_acknowledged_and_whole_whenever_there(rig: Rig) 
     check_content(writers)
     assert rig.server.stop() == 0
     assert processes.of(rig.data) == {}
-    history.check(rig.data, acknowledged=writers.requests)
+    history.check(rig.data, acknowledged=rig.acknowledged)
     check_disk(writers)
 
 

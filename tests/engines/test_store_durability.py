@@ -69,7 +69,7 @@ def test_a_killed_writer_loses_nothing_that_was_acknowledged(
     for _ in range(3):
         with writer(place, len(acknowledged) and acknowledged[-1] + 2) as process:
             assert process.stdout is not None
-            acknowledged.append(int(process.stdout.readline()))
+            acknowledged += [int(process.stdout.readline()) for _ in range(3)]
             wait_s = chance.uniform(0.0, 0.2)
             threading.Timer(wait_s, process.send_signal, [signal.SIGKILL]).start()
             acknowledged += [int(line) for line in process.stdout if line.endswith("\n")]
