@@ -79,7 +79,8 @@ def test_env_with_the_proxy_answers_the_built_in_address_of_sts(server: installa
 
 
 def test_an_operation_is_a_command_with_the_models_options(server: installation.Installation) -> None:
-    done = installation.run("list-training-jobs", "--max-results", "5", data=server.data)
+    asked = ("--max-results", "5", "--name-contains", "nobody-has-this")
+    done = installation.run("list-training-jobs", *asked, data=server.data)
     assert json.loads(done.stdout) == {"TrainingJobSummaries": []}
 
 

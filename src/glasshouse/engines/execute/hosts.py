@@ -221,9 +221,13 @@ def _open_log(path: str) -> int:
 
 
 def _restore_signals() -> None:
-    """Undoes what Python ignores and what the server's thread may have blocked: an exec would pass it on."""
-    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(ignored, signal.SIG_DFL)
+    """Undoes what Python or whoever started the server ignores, and what a thread may have blocked.
+
+    An exec would pass all of it on; a shell gives SIGINT and SIGQUIT ignored to what it starts in the background.
+    """
+    for number in signal.valid_signals():
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
