@@ -37,6 +37,16 @@ class Machine:
         return frozenset(self.moves) | frozenset(s for targets in self.moves.values() for s in targets)
 
 
+JOB_STATES = Machine(
+    first="InProgress",
+    moves={
+        "InProgress": frozenset({"Completed", "Failed", "Stopping", "Stopped"}),
+        "Stopping": frozenset({"Stopped", "Failed"}),
+    },
+)
+"""The states of everything that runs once and ends, as `kernel.jobs.phases` moves it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentence:
     """An error's code and text. Clients match on both; `source` says who does."""

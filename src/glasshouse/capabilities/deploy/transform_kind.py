@@ -9,7 +9,7 @@ from glasshouse.capabilities.deploy import containers, kinds
 from glasshouse.kernel import errors, verbs
 from glasshouse.kernel.context import Context
 from glasshouse.kernel.jobs import instances, requests
-from glasshouse.kernel.kinds import IN_USE, MISSING_JOB, Doc, Kind, Machine
+from glasshouse.kernel.kinds import IN_USE, JOB_STATES, MISSING_JOB, Doc, Kind
 from glasshouse.kernel.unsupported import Unsupported, refuse
 from glasskit.container.batch import formats, paths
 
@@ -95,13 +95,7 @@ def _uses(doc: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 TRANSFORM_JOB = Kind(
     noun="TransformJob",
-    states=Machine(
-        first="InProgress",
-        moves={
-            "InProgress": frozenset({"Completed", "Failed", "Stopping", "Stopped"}),
-            "Stopping": frozenset({"Stopped", "Failed"}),
-        },
-    ),
+    states=JOB_STATES,
     stopping="Stopping",
     missing=MISSING_JOB,
     exists=IN_USE,

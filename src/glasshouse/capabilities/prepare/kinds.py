@@ -8,7 +8,7 @@ from typing import Any
 from glasshouse.kernel import errors
 from glasshouse.kernel.context import Context
 from glasshouse.kernel.jobs import instances, requests
-from glasshouse.kernel.kinds import IN_USE, MISSING_JOB, Doc, Kind, Machine
+from glasshouse.kernel.kinds import IN_USE, JOB_STATES, MISSING_JOB, Doc, Kind
 from glasshouse.kernel.unsupported import Unsupported, refuse
 
 DAY_S = 86400
@@ -100,13 +100,7 @@ def _uses(doc: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 PROCESSING_JOB = Kind(
     noun="ProcessingJob",
-    states=Machine(
-        first="InProgress",
-        moves={
-            "InProgress": frozenset({"Completed", "Failed", "Stopping", "Stopped"}),
-            "Stopping": frozenset({"Stopped", "Failed"}),
-        },
-    ),
+    states=JOB_STATES,
     stopping="Stopping",
     missing=MISSING_JOB,
     exists=IN_USE,

@@ -9,7 +9,7 @@ from typing import Any
 from glasshouse.kernel import errors, kinds
 from glasshouse.kernel.context import Context
 from glasshouse.kernel.jobs import instances, metrics, requests
-from glasshouse.kernel.kinds import IN_USE, MISSING_JOB, Doc, Kind, Machine
+from glasshouse.kernel.kinds import IN_USE, JOB_STATES, MISSING_JOB, Doc, Kind
 from glasshouse.kernel.ports import Runtime
 from glasshouse.kernel.records import Condition, Record
 from glasshouse.kernel.unsupported import Unsupported, refuse
@@ -141,29 +141,21 @@ def _view(record: Record, _context: Context) -> Doc:
         "ModelArtifacts": record.doc.get("ModelArtifacts", {"S3ModelArtifacts": ""}),
         "FinalMetricDataList": record.doc.get("FinalMetricDataList", []),
     }
-    if record.status == MACHINE.failed:
+    if record.status == JOB_STATES.failed:
         shown["SecondaryStatus"] = record.status  # also when its last move could not be written as planned
     return shown
 
 
 def _may_delete(record: Record, _context: Context) -> None:
-    if not MACHINE.is_final(record.status):
+    if not JOB_STATES.is_final(record.status):
         raise errors.Conflict(
             f"The training job {record.key.name} is in status {record.status}; stop it before deleting it."
         )
 
 
-MACHINE = Machine(
-    first="InProgress",
-    moves={
-        "InProgress": frozenset({"Completed", "Failed", "Stopping", "Stopped"}),
-        "Stopping": frozenset({"Stopped", "Failed"}),
-    },
-)
-
 TRAINING_JOB = Kind(
     noun="TrainingJob",
-    states=MACHINE,
+    states=JOB_STATES,
     stopping="Stopping",
     missing=kinds.Sentence(
         code=MISSING_JOB.code,
