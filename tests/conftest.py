@@ -14,7 +14,10 @@ import hypothesis
 import pytest
 
 from glasshouse.kernel.records import Store
-from tests.support import stores
+
+pytest.register_assert_rewrite("tests.engines", "tests.support")
+
+from tests.support import stores  # noqa: E402 - after what makes its assertions tell their values
 
 hypothesis.settings.register_profile(
     "house",
