@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from glasskit.charts import axes, interaction, style, summary, svg, waterfall
 from glasskit.charts.svg.canvas import escape
@@ -37,8 +37,20 @@ class Population:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A section of the caller's own. markup: HTML whose every text its maker has escaped."""
+
+    title: str
+    markup: str
+    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a report shows; `attribution` holds the model's own features, `grouped` their sums."""
+    """What a report shows; `attribution` holds the model's own features, `grouped` their sums.
+
+    sections come after the waterfalls, closing after everything else.
+    """
 
     attribution: Attribution
     title: str = "Explanation of a decision"
@@ -54,6 +66,8 @@ class Report:
     interactions: interaction.HeatMap | None = None
     population: Population | None = None
     language: str = "en"
+    sections: Sequence[Section] = ()
+    closing: Sequence[Section] = ()
 
 
 def html(report: Report) -> str:
@@ -62,10 +76,12 @@ def html(report: Report) -> str:
         _decision(report),
         _summary(report),
         _detail(report),
+        *map(_own, report.sections),
         _what_if(report),
         _interactions(report),
         _table(report.attribution),
         _population(report),
+        *map(_own, report.closing),
     ]
     policy = f"default-src 'none'; style-src '{style_digest()}'; base-uri 'none'; form-action 'none'"
     return (
@@ -122,6 +138,11 @@ def _unbroken(sentence: str) -> str:
 def _section(title: str, note: str, *figures: str) -> str:
     drawn = "".join(f"<figure>{figure}</figure>" for figure in figures)
     return f"<section><h2>{escape(title)}</h2><p>{escape(note)}</p>{drawn}</section>"
+
+
+def _own(section: Section) -> str:
+    note = f"<p>{escape(section.note)}</p>" if section.note else ""
+    return f"<section><h2>{escape(section.title)}</h2>{note}<div>{section.markup}</div></section>"
 
 
 def _waterfall(report: Report, attribution: Attribution, title: str) -> str:

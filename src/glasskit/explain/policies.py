@@ -82,6 +82,7 @@ class Policy:
     fields: field -> value -> key of a reason; the value "" stands for every other value.
     tie_tolerance: contributions that differ by no more than this may stand in either order, and one
     that is no larger is no reason; in units of the space.
+    nearby: numeric field -> a change so small that decision and reasons should outlive it.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Policy:
     reasons: Mapping[str, Wording]
     fields: Mapping[str, Mapping[str, str]]
     letter: Letterhead | None = None
+    nearby: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def in_force(self, day: datetime.date) -> bool:
         """Whether the policy holds on a day."""
@@ -173,7 +175,7 @@ def _began(policy: Policy) -> datetime.date:
 def _read(entry: policy_parts.Entry) -> Policy:
     entry.require_known(
         "format name version effective_from effective_until codes space baseline adverse threshold "
-        "most_reasons tie_tolerance when_unstable protected reasons fields letter".split()
+        "most_reasons tie_tolerance when_unstable protected reasons fields letter nearby".split()
     )
     if entry.whole("format", 1) != 1:
         raise policy_parts.EntryInvalid("format", "is not 1, the only one there is")
@@ -199,6 +201,7 @@ def _read(entry: policy_parts.Entry) -> Policy:
         reasons={key: Wording(key=key, code=code, text=text) for key, (code, text) in reasons.items()},
         fields=policy_parts.fields(entry.table("fields"), reasons, protected.fields),
         letter=_letterhead(entry.table("letter")) if "letter" in entry.content else None,
+        nearby=policy_parts.steps(entry.table("nearby", optional=True), known=entry.table("fields").content),
     )
     if until is not None and until < policy.effective_from:
         raise policy_parts.EntryInvalid("effective_until", "lies before effective_from")

@@ -121,6 +121,18 @@ def fields(entry: Entry, reasons: Collection[str], protected: Collection[str]) -
     return found
 
 
+def steps(entry: Entry, *, known: Collection[str]) -> dict[str, float]:
+    """Field -> how far it moves in a small change."""
+    found = {}
+    for name in entry.content:
+        if name not in known:
+            raise EntryInvalid(entry.at(name), "is not one of the fields that can give a reason")
+        found[name] = entry.number(name)
+        if found[name] <= 0:
+            raise EntryInvalid(entry.at(name), f"is {found[name]:g}, but a step is more than nothing")
+    return found
+
+
 def _by_value(entry: Entry) -> dict[str, str]:
     entry.require_known(("by_value", "otherwise"))
     table = entry.table("by_value")

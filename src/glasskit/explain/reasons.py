@@ -15,19 +15,34 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from glasskit.explain import grouped, policies
 from glasskit.explain.explanations import Attribution, Explanation
+from glasskit.explain.outcomes import Approved, Declined, Flag, Measure, NotDecided, Outcome, Reason, Why
 
-Why = Literal[
-    "not_verified", "does_not_add_up", "no_adverse_contribution", "protected_drives", "unstable_selection"
+__all__ = [
+    "Approved",
+    "Baseline",
+    "BaselineMismatch",
+    "Declined",
+    "Flag",
+    "Measure",
+    "Nearby",
+    "NotDecided",
+    "Outcome",
+    "Reason",
+    "UnmappedField",
+    "Why",
+    "decide",
+    "small_changes",
 ]
+
 _SPACES: Mapping[str, policies.Space] = {"logistic": "log-odds", "exp": "log", "identity": "prediction"}
 _AGREEMENT = 1e-9
+Nearby = Mapping[str, Sequence[Attribution]]
 
 
 class UnmappedField(LookupError):
@@ -73,6 +88,21 @@ class Baseline:
             n_rows=len(values),
         )
 
+    @classmethod
+    def read(cls, content: Mapping[str, object]) -> Baseline:
+        """The baseline that `as_dict` wrote. Raises ValueError naming the entry."""
+        means, number, n_rows = content.get("means"), content.get("base_value"), content.get("n_rows")
+        if not isinstance(means, Mapping) or not all(isinstance(one, int | float) for one in means.values()):
+            raise ValueError("the baseline's means are not numbers by column")
+        if not isinstance(number, int | float) or not isinstance(n_rows, int):
+            raise ValueError("the baseline's base_value or n_rows is not a number")
+        plain = {str(column): float(mean) for column, mean in means.items()}
+        return cls(name=str(content.get("name", "")), means=plain, base_value=float(number), n_rows=n_rows)
+
+    def as_dict(self) -> dict[str, object]:
+        """The baseline as JSON-ready data."""
+        return dataclasses.asdict(self) | {"means": dict(self.means)}
+
     @property
     def digest(self) -> str:
         """The digest of the numbers, for the record."""
@@ -98,81 +128,6 @@ class Baseline:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
-    """One principal reason; share: its part of all adverse contributions."""
-
-    rank: int
-    key: str
-    code: str
-    text: str
-    fields: tuple[str, ...]
-    data: Mapping[str, object]
-    contribution: float
-    share: float
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Flag:
-    """Something a reviewer must know: a tie, a selection that hangs on little, a protected field."""
-
-    kind: Literal["tie", "unstable_selection", "protected_drives"]
-    about: tuple[str, ...]
-    sentence: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
-    """How the contributions of an outcome were measured, for the record."""
-
-    policy: str
-    policy_version: str
-    policy_digest: str
-    space: str
-    baseline: str
-    baseline_digest: str
-    baseline_rows: int
-    base_value: float
-    margin: float
-    prediction: float
-    on: datetime.date
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Outcome:
-    measure: Measure
-    flags: tuple[Flag, ...] = ()
-
-    def as_dict(self) -> dict[str, object]:
-        """The outcome as JSON-ready data."""
-        content = {"outcome": type(self).__name__, **dataclasses.asdict(self)}
-        plain = json.loads(json.dumps(content, default=str))
-        return dict(plain)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Approved(_Outcome):
-    """The prediction is on the favourable side; no reasons are owed."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Declined(_Outcome):
-    """The prediction is adverse, and these are the principal reasons, the strongest first."""
-
-    reasons: tuple[Reason, ...]
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class NotDecided(_Outcome):
-    """No automatic decision: a person has to look."""
-
-    why: Why
-    sentence: str
-
-
-Outcome = Approved | Declined | NotDecided
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Candidate:
     wording: policies.Wording
     fields: tuple[str, ...]
@@ -187,23 +142,47 @@ def decide(
     on: datetime.date,
     baseline: Baseline | None = None,
     data: Mapping[str, object] | None = None,
+    nearby: Nearby | None = None,
 ) -> Outcome:
     """The decision of one case under a policy, with its principal reasons if it is adverse.
 
     margin: what the model itself says for this row (`predict_margin`), to verify the contributions
     against; None decides nothing. baseline: the population that the policy declares; None if it
-    declares the model's own. data: the applicant's raw values, where columns are encoded.
+    declares the model's own. data: the applicant's raw values, where columns are encoded. nearby: for
+    each field of the policy's `nearby`, the case with that field a little changed (see `small_changes`),
+    explained again; decision and reasons that do not outlive it are flagged.
     """
     _require_declared(attribution, policy, baseline, on)
+    _require_nearby(policy, nearby)
     centred = baseline.recentred(attribution) if baseline else attribution
     by_field = _by_field(centred, policy, data)
     measure = _measure(centred, policy, baseline, on)
     refused = _unverified(attribution, centred, margin)
     if refused:
         return NotDecided(measure=measure, why=refused[0], sentence=refused[1])
+    neighbours = {
+        field: [_by_field(baseline.recentred(one) if baseline else one, policy, None) for one in several]
+        for field, several in (nearby or {}).items()
+    }
     if not _is_adverse(policy, centred.prediction):
-        return _approved(by_field, policy, measure)
-    return _declined(by_field, policy, measure)
+        return _approved(by_field, policy, measure, neighbours)
+    return _declined(by_field, policy, measure, neighbours)
+
+
+def small_changes(data: Mapping[str, object], policy: policies.Policy) -> dict[str, list[dict[str, object]]]:
+    """Field -> the case with that field one step of the policy's `nearby` down, and up.
+
+    A number that is not negative does not become so, and whole numbers stay whole. Raises ValueError for
+    a field that is no number.
+    """
+    found = {}
+    for field, step in policy.nearby.items():
+        old = data.get(field)
+        if isinstance(old, bool) or not isinstance(old, int | float) or not math.isfinite(old):
+            raise ValueError(f"the policy changes {field!r} by {step:g}, but its value is {old!r}")
+        moved = [old - step, old + step] if old < 0 or old >= step else [old + step]
+        found[field] = [{**data, field: type(old)(new) if new == int(new) else new} for new in moved]
+    return found
 
 
 def _require_declared(
@@ -217,6 +196,12 @@ def _require_declared(
     space = _SPACES.get(attribution.link, attribution.link)
     if space != policy.space:
         raise BaselineMismatch(declared=policy.space, given=space)
+
+
+def _require_nearby(policy: policies.Policy, nearby: Nearby | None) -> None:
+    if set(policy.nearby) != set(nearby or {}):
+        odd = sorted(set(policy.nearby) ^ set(nearby or {}))[0]
+        raise ValueError(f"the field {odd!r} is not in both the policy's nearby and what was explained of it")
 
 
 def _by_field(
@@ -268,15 +253,21 @@ def _is_adverse(policy: policies.Policy, prediction: float) -> bool:
     return prediction > policy.threshold if policy.adverse == "above" else prediction < policy.threshold
 
 
-def _approved(by_field: Attribution, policy: policies.Policy, measure: Measure) -> Outcome:
-    flags = _protected_flags(by_field, policy, weakest=math.inf)
+def _approved(
+    by_field: Attribution, policy: policies.Policy, measure: Measure, neighbours: Nearby
+) -> Outcome:
+    flags = (
+        *_protected_flags(by_field, policy, weakest=math.inf),
+        *_decision_flags(neighbours, policy, is_adverse=False),
+    )
     return _referred(flags, policy, measure) or Approved(measure=measure, flags=flags)
 
 
-def _declined(by_field: Attribution, policy: policies.Policy, measure: Measure) -> Outcome:
+def _declined(
+    by_field: Attribution, policy: policies.Policy, measure: Measure, neighbours: Nearby
+) -> Outcome:
     candidates = _candidates(by_field, policy)
-    ranked = [one for one in candidates if one.contribution > policy.tie_tolerance]
-    shown = ranked[: policy.most_reasons]
+    shown = _shown(candidates, policy)
     if not shown:
         return NotDecided(
             measure=measure,
@@ -286,10 +277,17 @@ def _declined(by_field: Attribution, policy: policies.Policy, measure: Measure) 
     flags = (
         *_protected_flags(by_field, policy, weakest=shown[-1].contribution),
         *_tie_flags(candidates, len(shown), policy),
+        *_decision_flags(neighbours, policy, is_adverse=True),
+        *_reason_flags(neighbours, policy, shown),
     )
     total = math.fsum(value for value in _adverse(by_field, policy).values() if value > 0)
     reasons = tuple(_reason(one, rank, by_field, total) for rank, one in enumerate(shown, start=1))
     return _referred(flags, policy, measure) or Declined(measure=measure, flags=flags, reasons=reasons)
+
+
+def _shown(candidates: Sequence[_Candidate], policy: policies.Policy) -> list[_Candidate]:
+    """The principal reasons among the candidates."""
+    return [one for one in candidates if one.contribution > policy.tie_tolerance][: policy.most_reasons]
 
 
 def _referred(flags: Sequence[Flag], policy: policies.Policy, measure: Measure) -> NotDecided | None:
@@ -297,6 +295,8 @@ def _referred(flags: Sequence[Flag], policy: policies.Policy, measure: Measure) 
     conduct = {
         "protected_drives": policy.protected.when_it_drives,
         "unstable_selection": policy.when_unstable,
+        "unstable_decision": policy.when_unstable,
+        "unstable_reasons": policy.when_unstable,
     }
     for flag in flags:
         if flag.kind != "tie" and conduct[flag.kind] == "refer":
@@ -382,3 +382,37 @@ def _tie_flags(candidates: Sequence[_Candidate], n_shown: int, policy: policies.
 
 def _gap(candidates: Sequence[_Candidate], index: int) -> float:
     return candidates[index - 1].contribution - candidates[index].contribution
+
+
+def _decision_flags(neighbours: Nearby, policy: policies.Policy, *, is_adverse: bool) -> list[Flag]:
+    """Fields whose small change turns the decision."""
+    about = tuple(
+        field
+        for field, several in neighbours.items()
+        if any(_is_adverse(policy, one.prediction) != is_adverse for one in several)
+    )
+    if not about:
+        return []
+    sentence = f"A small change of {' or '.join(about)} would turn the decision."
+    return [Flag(kind="unstable_decision", about=about, sentence=sentence)]
+
+
+def _reason_flags(neighbours: Nearby, policy: policies.Policy, shown: Sequence[_Candidate]) -> list[Flag]:
+    """Fields whose small change leaves the decision, but not its principal reasons."""
+    keys = {one.wording.key for one in shown}
+    about: list[str] = []
+    others: set[str] = set()
+    for field, several in neighbours.items():
+        adverse = [one for one in several if _is_adverse(policy, one.prediction)]
+        sets = [{found.wording.key for found in _shown(_candidates(one, policy), policy)} for one in adverse]
+        different = [found ^ keys for found in sets if found != keys]
+        if different:
+            about.append(field)
+            others.update(*different)
+    if not about:
+        return []
+    sentence = (
+        f"A small change of {' or '.join(about)} would change whether these are reasons: "
+        f"{', '.join(sorted(others))}."
+    )
+    return [Flag(kind="unstable_reasons", about=tuple(about), sentence=sentence)]

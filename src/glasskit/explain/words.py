@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 from glasskit.explain.explanations import Attribution
@@ -11,6 +12,9 @@ _LEVEL = "__"
 _MANY = 1e15
 _LARGEST_EXPONENT = 700.0
 _SMALL_FACTOR = 0.01
+_WORD = re.compile(r"[a-z][a-z'’]*", re.IGNORECASE)
+_VOWELS = re.compile(r"[aeiouy]+")
+_SENTENCE_END = re.compile(r"[.!?:]+(?=\s|$)|\n\s*\n|\n(?=\s*(?:\d+\.|-)\s)")
 
 
 def decision(
@@ -119,6 +123,30 @@ def effect(attribution: Attribution, contribution: float) -> str:
     if attribution.link == "exp":
         return f"× {_factor(contribution)}"
     return f"{contribution:+.4g}".replace("-", "−")
+
+
+def reading_grade(text: str) -> float:
+    """The Flesch-Kincaid grade of an English text: the years of school it takes to read it with ease.
+
+    0.39 words per sentence + 11.8 syllables per word - 15.59 (Kincaid et al., 1975). A line that ends
+    without a full stop, like an item of a list, counts as a sentence. Syllables are runs of vowels, less a
+    silent e: right for most words, and close on average. Raises ValueError for a text without words.
+
+    >>> round(reading_grade("We cannot approve it. You asked for a lot of money."), 1)
+    2.6
+    """
+    found = _WORD.findall(text.lower())
+    if not found:
+        raise ValueError("a text without words has no reading grade")
+    n_sentences = sum(bool(_WORD.search(part)) for part in _SENTENCE_END.split(text))
+    n_syllables = sum(map(_syllables, found))
+    return 0.39 * len(found) / n_sentences + 11.8 * n_syllables / len(found) - 15.59
+
+
+def _syllables(word: str) -> int:
+    runs = len(_VOWELS.findall(word))
+    silent = word.endswith("e") and not word.endswith("le") and runs > 1
+    return max(runs - silent, 1)
 
 
 def _factor(exponent: float) -> str:
