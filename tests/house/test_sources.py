@@ -17,10 +17,11 @@ LONGEST_LINES = 500
 LONGEST_FUNCTION = 60
 WIDE_CATCH = re.compile(r"except (Base)?Exception\b")
 CATCHES_WIDE = re.compile(
-    r"src/glasshouse/(doors/|kernel/work\.py|kernel/upkeep\.py|kernel/registry\.py)|src/glasskit/container/"
+    r"src/glasshouse/(doors/|kernel/work\.py|kernel/upkeep\.py|kernel/registry\.py)"
+    r"|src/glasskit/(container/|trees/convert\.py)"
 )
 UNSAFE_LOADERS = re.compile(r"^\s*(?:import|from) (pickle|joblib|cloudpickle|dill|shelve|marshal)\b", re.M)
-LOADS_PICKLES = re.compile(r"src/glasskit/(container|algorithms)/")
+LOADS_PICKLES = re.compile(r"src/glasskit/((container|algorithms)/|trees/convert\.py)")
 MARKS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 SILENCED = re.compile(
     r"#\s*(type: ignore|noqa|pragma: no cover)(?P<codes>\[[\w, -]+\]|: ?[A-Z0-9, ]+)?(?P<reason>.*)"

@@ -1,7 +1,8 @@
 """Readers and encoders for the content types that jobs and model servers exchange.
 
 `readers` reads a file, a folder or a request body into a `tables.Table`; `arrays` turns predictions into bytes
-and back; `content_types` parses `text/csv;label_size=0`. Each format has a module of its own.
+and back; `named` reads columns by their names; `content_types` parses `text/csv;label_size=0`. Each format has a module
+of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ __all__ = [
     "delimited",
     "faults",
     "libsvm",
+    "named",
     "parquet",
     "readers",
     "recordio",
