@@ -25,7 +25,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from glasskit.trees import errors, links
+from glasskit.trees import errors, links, texts
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -130,6 +130,7 @@ class Ensemble:
 
     margin[k] = base_scores[k] + sum(leaf values of the trees of output k) / divisor
     float32_inputs: values are rounded to float32 before they are compared (XGBoost).
+    text_hashes: the features whose categories may be texts, with the hashes their sets know (texts.py).
     """
 
     trees: tuple[Tree, ...]
@@ -140,8 +141,10 @@ class Ensemble:
     objective: str = ""
     source: str = "portable"
     float32_inputs: bool = False
+    text_hashes: Mapping[int, tuple[int, ...]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "text_hashes", MappingProxyType(dict(self.text_hashes)))
         if len(set(self.feature_names)) != len(self.feature_names):
             raise errors.ModelUnreadable("ensemble", "two features have the same name")
         if not np.isfinite(self.base_scores).all() or not self.base_scores:
@@ -152,6 +155,9 @@ class Ensemble:
                 raise errors.ModelUnreadable("ensemble", f"tree {index} tests a feature it does not name")
             if not 0 <= tree.output < self.n_outputs:
                 raise errors.ModelUnreadable("ensemble", f"tree {index} adds to output {tree.output}")
+        for feature, hashes in self.text_hashes.items():
+            if not 0 <= feature < self.n_features or len(hashes) > texts.MOST_HASHES:
+                raise errors.ModelUnreadable("ensemble", f"it lists texts for feature {feature}")
 
     @property
     def n_features(self) -> int:

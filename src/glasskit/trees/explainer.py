@@ -112,7 +112,7 @@ class Explainer:
         return explanations.Explanation(
             values=self._shaped(values),
             base_values=self._shaped(_repeated(bases, n_rows)),
-            data=matrix,
+            data=rows.shown(X, matrix, self.feature_names, text_hashes=self.ensemble.text_hashes),
             feature_names=self.feature_names,
             link=self.ensemble.link.name,
             link_scale=self.ensemble.link.scale,
@@ -136,7 +136,7 @@ class Explainer:
         return explanations.Interactions(
             values=self._shaped(values),
             base_values=self._shaped(_repeated(bases, n_rows)),
-            data=matrix,
+            data=rows.shown(X, matrix, self.feature_names, text_hashes=self.ensemble.text_hashes),
             feature_names=self.feature_names,
         )
 
@@ -151,7 +151,7 @@ class Explainer:
         return self.ensemble.n_outputs == 1
 
     def _matrix(self, given: rows.Rows) -> Matrix:
-        return rows.matrix(given, self.feature_names)
+        return rows.matrix(given, self.feature_names, text_hashes=self.ensemble.text_hashes)
 
     def _shaped(self, by_output: Matrix) -> Matrix:
         return by_output[..., 0] if self._is_single else by_output

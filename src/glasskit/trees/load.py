@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
+import tempfile
 from typing import Protocol, runtime_checkable
 
-from glasskit.trees import ensembles, errors, lightgbm, portable, scikit, xgboost
+from glasskit.trees import catboost, ensembles, errors, lightgbm, portable, scikit, xgboost
 
 _SIGNS_OF_PICKLE = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
@@ -25,19 +27,29 @@ class XGBoostBooster(Protocol):
 
 
 @runtime_checkable
+class CatBoostModel(Protocol):
+    """A fitted `catboost.CatBoost`, `CatBoostClassifier`, `CatBoostRegressor` or `CatBoostRanker`."""
+
+    @property
+    def tree_count_(self) -> int | None: ...
+
+    def save_model(self, fname: str, format: str = ...) -> None: ...
+
+
+@runtime_checkable
 class ScikitEstimator(Protocol):
     """A fitted tree, forest or boosted ensemble of scikit-learn; its pickled file is not read."""
 
     def get_params(self) -> dict[str, object]: ...
 
 
-Source = str | pathlib.Path | bytes | LightGBMBooster | XGBoostBooster | ScikitEstimator
+Source = str | pathlib.Path | bytes | LightGBMBooster | XGBoostBooster | CatBoostModel | ScikitEstimator
 
 
 def load(source: Source) -> ensembles.Ensemble:
     """The ensemble in a model file (path), a model's text or bytes, a fitted booster or estimator.
 
-    LightGBM text, XGBoost JSON, XGBoost UBJ and the portable form are told apart by their content.
+    LightGBM text, XGBoost JSON, XGBoost UBJ, CatBoost JSON and the portable form are told apart by their content.
     """
     if isinstance(source, pathlib.Path):
         return _from_bytes(source.read_bytes())
@@ -50,6 +62,8 @@ def load(source: Source) -> ensembles.Ensemble:
         return lightgbm.from_text(source.model_to_string())
     if isinstance(source, XGBoostBooster):
         return xgboost.from_ubj(bytes(source.save_raw(raw_format="ubj")))
+    if isinstance(source, CatBoostModel):
+        return _from_catboost(source)
     if scikit.is_estimator(source):
         return scikit.from_estimator(source)
     raise errors.ModelUnsupported(f"A {type(source).__name__}", "Give a model file, its text or a booster.")
@@ -60,13 +74,39 @@ def _from_bytes(data: bytes) -> ensembles.Ensemble:
         raise errors.ModelUnsupported(
             "A pickled model", "Save it in the library's own format: reading a pickle runs its code."
         )
+    if data.startswith(catboost.BINARY_MAGIC):
+        raise errors.ModelUnsupported(
+            "CatBoost's binary model",
+            'Save it as JSON: model.save_model("model.json", format="json"), after load_model("model.cbm").',
+        )
     if data.startswith(portable.MAGIC[:-1]):
         return portable.from_bytes(data)
     if data[:1] == b"{" and data[1:2] in (b"L", b"i", b"U", b"I", b"l", b"$", b"#"):
         return xgboost.from_ubj(data)
     if data.lstrip()[:1] == b"{":
-        return xgboost.from_json(data)
+        return _from_json(data)
     try:
         return lightgbm.from_text(data.decode())
     except UnicodeDecodeError as exc:
         raise errors.ModelUnreadable("LightGBM or XGBoost", "it is neither text nor UBJ") from exc
+
+
+def _from_json(data: bytes) -> ensembles.Ensemble:
+    try:
+        document = json.loads(data)
+    except json.JSONDecodeError as exc:
+        raise errors.ModelUnreadable("JSON", f"it breaks at line {exc.lineno}: {exc.msg}") from exc
+    except (UnicodeDecodeError, RecursionError) as exc:
+        raise errors.ModelUnreadable("JSON", "it is not JSON that could be a model") from exc
+    if catboost.looks_like(document):
+        return catboost.from_document(document)
+    return xgboost.from_document(document)
+
+
+def _from_catboost(model: CatBoostModel) -> ensembles.Ensemble:
+    if model.tree_count_ is None:
+        raise errors.ModelUnreadable("CatBoost", "it has not been fitted")
+    with tempfile.TemporaryDirectory(prefix="catboost-") as folder:
+        path = pathlib.Path(folder) / "model.json"
+        model.save_model(str(path), format="json")
+        return catboost.from_json(path.read_bytes())

@@ -4,7 +4,8 @@
     bytes 16-23      length of the header, unsigned, little-endian
     header           JSON, UTF-8, keys sorted, no spaces: everything of `Ensemble` but its trees, and
                      of every tree its number of nodes, its output and its category sets
-                     ([node, [categories in order]], in the order of nodes)
+                     ([node, [categories in order]], in the order of nodes); `text_hashes` only
+                     where there are any
     arrays           for every tree in order, for every array in the order of `ARRAYS`, its numbers,
                      little-endian, without padding
     nothing else     bytes that follow make the file unreadable
@@ -44,7 +45,7 @@ _HEADER_AT = len(MAGIC) + 8
 
 def to_bytes(ensemble: ensembles.Ensemble) -> bytes:
     """The canonical bytes of an ensemble."""
-    header = {
+    header: dict[str, Any] = {
         "base_scores": [float(score) for score in ensemble.base_scores],
         "divisor": float(ensemble.divisor),
         "feature_names": list(ensemble.feature_names),
@@ -61,6 +62,10 @@ def to_bytes(ensemble: ensembles.Ensemble) -> bytes:
             for tree in ensemble.trees
         ],
     }
+    if ensemble.text_hashes:
+        header["text_hashes"] = [
+            [feature, list(ensemble.text_hashes[feature])] for feature in sorted(ensemble.text_hashes)
+        ]
     text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     arrays = (getattr(tree, name).astype(kind).tobytes() for tree in ensemble.trees for name, kind in ARRAYS)
     return b"".join([MAGIC, struct.pack("<Q", len(text)), text, *arrays])
@@ -112,6 +117,10 @@ def _ensemble(data: bytes) -> ensembles.Ensemble:
         objective=str(header["objective"]),
         source=str(header["source"]),
         float32_inputs=bool(header["float32_inputs"]),
+        text_hashes={
+            int(feature): tuple(int(each) for each in hashes)
+            for feature, hashes in header.get("text_hashes", ())
+        },
     )
 
 
