@@ -8,8 +8,8 @@ prediction ("5E-1", or since 3.1 "[5E-1]" with one number per output) and become
 
 from __future__ import annotations
 
+import decimal
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, TypeAlias, cast
 
@@ -129,13 +129,18 @@ def _base_scores(stored: str, objective: str, n_outputs: int) -> tuple[float, ..
 
 
 def _margin(score: float, objective: str) -> float:
-    """The margin whose prediction is `score`."""
+    """The margin whose prediction is `score`, rounded correctly, hence the same on every machine."""
+    exactly, number = decimal.Context(prec=60), decimal.Decimal(score)
     try:
         if objective in _STORED_AS_PROBABILITY:
-            return -math.log(1.0 / score - 1.0)
-        return math.log(score) if _LINKS[objective] == "exp" else score
-    except (ValueError, ZeroDivisionError) as exc:
+            margin = float(exactly.ln(exactly.divide(number, exactly.subtract(1, number))))
+        else:
+            margin = float(exactly.ln(number)) if _LINKS[objective] == "exp" else score
+    except (decimal.InvalidOperation, decimal.DivisionByZero) as exc:
         raise errors.ModelUnreadable(_FORMAT, f"a base score of {score} has no margin") from exc
+    if not np.isfinite(margin):
+        raise errors.ModelUnreadable(_FORMAT, f"a base score of {score} has no margin")
+    return margin
 
 
 def _tree(document: Document, *, output: int, weight: float) -> ensembles.Tree:

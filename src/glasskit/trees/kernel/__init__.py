@@ -48,6 +48,13 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
         ctypes.c_int64,
         [ctypes.c_void_p, ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p],
     ),
+    **{
+        f"glasskit_{name}": (
+            None,
+            [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p],
+        )
+        for name in ("exp", "logistic", "log1p_exp", "softmax")
+    },
 }
 
 
