@@ -16,13 +16,14 @@ LEAST_OUTSTANDING = "LEAST_OUTSTANDING_REQUESTS"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """A production variant and the addresses of its servers that are ready."""
+    """A production variant and the addresses of its servers that are ready. explains: with an explainer."""
 
     name: str
     weight: float
     strategy: str
     log_group: str
     addresses: tuple[str, ...]
+    explains: bool = False
 
 
 def written(variants: Iterable[Variant]) -> list[dict[str, Any]]:
@@ -34,6 +35,7 @@ def written(variants: Iterable[Variant]) -> list[dict[str, Any]]:
             "strategy": variant.strategy,
             "log_group": variant.log_group,
             "addresses": list(variant.addresses),
+            "explains": variant.explains,
         }
         for variant in variants
     ]

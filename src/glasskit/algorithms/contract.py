@@ -50,6 +50,10 @@ class Model(Protocol):
     @property
     def n_features(self) -> int: ...
 
+    @property
+    def booster(self) -> object:
+        """The library's own model of what scores, for `glasskit.trees` to read."""
+
     def predict(self, table: tables.Table) -> npt.NDArray[np.float64]:
         """Scores of shape (n_rows,) or (n_rows, n_classes)."""
 

@@ -138,6 +138,12 @@ class Model:
     def n_features(self) -> int:
         return int(self._booster.num_feature())
 
+    @property
+    def booster(self) -> object:
+        """The library's own model."""
+        found: object = self._booster
+        return found
+
     def predict(self, table: tables.Table) -> npt.NDArray[np.float64]:
         """Probabilities or values; a missing last column is a missing value, as in the XGBoost container."""
         features: Any = table.features

@@ -235,6 +235,12 @@ class Model:
     def n_features(self) -> int:
         return int(self._booster.num_features())
 
+    @property
+    def booster(self) -> xgb.Booster:
+        """The rounds that score."""
+        first, end = self._rounds
+        return self._booster[first:end] if end else self._booster
+
     def predict(self, table: tables.Table) -> npt.NDArray[np.float64]:
         """Scores as XGBoost's float32, for matrices no wider than the model."""
         matrix = xgb.DMatrix(table.features, nthread=1)

@@ -65,9 +65,17 @@ class UserHandler:
             raise WrongModule("Please provide a model_fn implementation.")
         context = contexts.Context(model_dir, {})
         self._model = _call(model_fn, (model_dir,), context)
+        is_own = self._transform is not None or hasattr(module, "predict_fn")
+        self._scored = (
+            None if is_own else requests.Scored(model=self._model, float32=self._input is _default_input)
+        )
 
     def execution_parameters(self) -> Mapping[str, object]:
         return self._execution_parameters() if self._execution_parameters else {}
+
+    def scored_by(self) -> requests.Scored | None:
+        """What model_fn answered, unless predict_fn or transform_fn stand between. An input_fn may."""
+        return self._scored
 
     def invoke(self, request: requests.Request) -> requests.Answer:
         """An error of the user's code becomes 500 with the last line of its traceback; the log has all of it."""

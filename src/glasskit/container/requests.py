@@ -35,10 +35,21 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """What scores the features of a request as they come. float32: after rounding them to float32."""
+
+    model: object
+    float32: bool = False
+
+
 class Handler(Protocol):
     """Answers invocations; called from several threads at once."""
 
     def invoke(self, request: Request) -> Answer: ...
+    def scored_by(self) -> Scored | None:
+        """The library's model that scores, where no code of the user's stands between it and the answer."""
+
     def execution_parameters(self) -> Mapping[str, object]:
         """What GET /execution-parameters says besides the defaults."""
 

@@ -33,6 +33,9 @@ class ScoringHandler:
     def execution_parameters(self) -> Mapping[str, object]:
         return {}
 
+    def scored_by(self) -> requests.Scored:
+        return requests.Scored(model=self._model.booster)
+
     def invoke(self, request: requests.Request) -> requests.Answer:
         """204 for an empty body, 415 for one that cannot be read, 400 for rows that do not fit, 406 for Accept."""
         if not request.body:

@@ -23,7 +23,7 @@ def main() -> int:
         for name, meaning in _REFUSED.items():
             if os.environ.get(name, "").lower() not in ("", "false"):
                 raise failures.AlgorithmFailure(f"{name} is set, but {meaning} is not offered by this image")
-        handler = load(where)
+        handler = explained(load(where))
     except failures.ClientFailure as failure:
         sys.stderr.write(f"The model cannot be served: {failure}\n")
         return failure.status
@@ -74,6 +74,16 @@ def _user_handler(where: layout.Layout, program: str, accept: str, algorithm: st
         )
     except handlers.WrongModule as exc:
         raise failures.CodeNotFound(str(exc)) from exc
+
+
+def explained(handler: requests.Handler) -> requests.Handler:
+    """The handler, with explanations where the environment asks for them. Raises failures.AlgorithmFailure."""
+    folder = os.environ.get("GLASSHOUSE_EXPLAINER", "")
+    if not folder:
+        return handler
+    from glasskit.container import explaining
+
+    return explaining.ExplainingHandler(handler, Path(folder))
 
 
 def place_code(where: layout.Layout) -> Path:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,16 @@ class BadPredictions(ValueError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The predict function {reason}.")
+
+
+class Worth(Protocol):
+    """A game that is solved by what its coalitions are worth."""
+
+    @property
+    def n_players(self) -> int: ...
+
+    def worth(self, coalitions: Bools) -> Floats:
+        """The value of each coalition; (n, K)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -99,7 +109,7 @@ def all_coalitions(n_players: int) -> Bools:
     return (numbers[:, np.newaxis] >> np.arange(n_players) & 1).astype(np.bool_)
 
 
-def exact(game: Game) -> Floats:
+def exact(game: Worth) -> Floats:
     """Shapley values from their definition, over all coalitions; (M, K)."""
     n_players = game.n_players
     coalitions = all_coalitions(n_players)

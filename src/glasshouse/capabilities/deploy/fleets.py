@@ -1,9 +1,9 @@
 """Fleets as data: the instances that an endpoint wants, has, and shows. Nothing here has an effect.
 
 An endpoint's document keeps `_serving` (the fleet that answers), `_next` (the one being built) and `_old` (instances
-that finish what they began). A fleet is {"config", "generation", "variants"}; a variant has a "model_key", which names its
-copy of the model on this machine, and "instances", each with an id, a "handle" once started and "ready" once it
-answered.
+that finish what they began). A fleet is {"config", "generation", "explainer", "variants"}; a variant has a
+"model_key", which names its copy of the model on this machine, and "instances", each with an id, a "handle" once started
+and "ready" once it answered.
 """
 
 from __future__ import annotations
@@ -32,7 +32,12 @@ def planned(config: Mapping[str, Any], name: str, *, generation: int, context: C
         {**_variant(one, config, context), "model_key": f"{generation}-{number}"}
         for number, one in enumerate(config["ProductionVariants"])
     ]
-    fleet: Fleet = {"config": name, "generation": generation, "variants": variants}
+    fleet: Fleet = {
+        "config": name,
+        "generation": generation,
+        "explainer": config.get("ExplainerConfig"),
+        "variants": variants,
+    }
     for variant in variants:
         resize(fleet, variant)
     return fleet
@@ -88,6 +93,7 @@ def shown(record: Record) -> dict[str, Any]:
     return {
         "EndpointConfigName": fleet["config"],
         "ProductionVariants": [_shown(variant, record) for variant in fleet["variants"]],
+        **({"ExplainerConfig": fleet["explainer"]} if fleet.get("explainer") else {}),
     }
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from glasshouse.capabilities.deploy import explaining
 from glasshouse.kernel import errors, objects
 from glasshouse.kernel.context import Context
 from glasshouse.kernel.jobs import archives, environment, instances
@@ -32,8 +33,10 @@ class Place:
     log: Path
 
 
-def fetch(container: Mapping[str, Any], store: Path, context: Context) -> None:
-    """Copies the model's objects into the folder `store`. Done once; a second call finds it done.
+def fetch(
+    container: Mapping[str, Any], store: Path, context: Context, *, explainer: explaining.Config | None = None
+) -> None:
+    """Copies the model's objects, and its explainer's, into the folder `store`. Done once; a second call finds it.
 
     Raises errors.Fatal when the model is not there.
     """
@@ -45,6 +48,8 @@ def fetch(container: Mapping[str, Any], store: Path, context: Context) -> None:
     data = container["ModelData"]
     if data:
         _fetch(data, store / "data", context)
+    if explainer:
+        explaining.fetch(explainer, store / explaining.FOLDER, context)
     done.touch()
 
 
@@ -64,6 +69,10 @@ def lay_out(container: Mapping[str, Any], store: Path, place: Place) -> None:
             _unpack(archive, model, data["uri"])
     else:
         shutil.copytree(store / "data", model)
+    if (store / explaining.FOLDER).exists():
+        shutil.copytree(
+            store / explaining.FOLDER, place.folder / "ml" / explaining.FOLDER, dirs_exist_ok=True
+        )
     done.touch()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from glasshouse.capabilities.deploy import containers, fleets
+from glasshouse.capabilities.deploy import containers, explaining, fleets
 from glasshouse.kernel import errors, verbs
 from glasshouse.kernel.context import Context
 from glasshouse.kernel.jobs import instances, requests
@@ -37,7 +37,6 @@ REFUSED_OF_CONFIG = (
     ),
     Unsupported(path="DataCaptureConfig.EnableCapture", accepts=(False,)),
     Unsupported(path="AsyncInferenceConfig"),
-    Unsupported(path="ExplainerConfig"),
     Unsupported(path="ShadowProductionVariants", accepts=([],)),
     Unsupported(path="KmsKeyId", accepts=("",)),
     Unsupported(path="VpcConfig"),
@@ -78,6 +77,7 @@ def _uses_of_model(doc: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 def _fill_config(doc: Doc, context: Context) -> Doc:
     refuse(doc, REFUSED_OF_CONFIG)
+    explaining.check(doc)
     names = [variant["VariantName"] for variant in doc["ProductionVariants"]]
     if len(set(names)) != len(names):
         raise errors.Validation("The names of ProductionVariants must be unique.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from glasshouse.capabilities.deploy import fleets, hosting
+from glasshouse.capabilities.deploy import explaining, fleets, hosting
 from glasshouse.capabilities.deploy.fleets import Fleet, Instance
 from glasshouse.kernel import errors, routes
 from glasshouse.kernel.context import Context
@@ -34,7 +34,7 @@ class Supervisor:
 
     def carry_on(self, fleet: Fleet) -> bool:
         """Starts what is missing and restarts what ended; changes the fleet. Returns whether it did."""
-        changes = [self._one(variant, instance) for variant, instance in fleets.instances(fleet)]
+        changes = [self._one(fleet, variant, instance) for variant, instance in fleets.instances(fleet)]
         return any(changes)
 
     def routes(self, fleet: Fleet) -> list[dict[str, Any]]:
@@ -46,6 +46,7 @@ class Supervisor:
                 weight=variant["weight"],
                 strategy=variant["routing"],
                 log_group=f"{LOG_GROUP}/{self.record.key.name}",
+                explains=bool(fleet.get("explainer")),
                 addresses=tuple(
                     server.address(Handle(i["handle"])) for i in variant["instances"] if i["ready"]
                 ),
@@ -92,13 +93,13 @@ class Supervisor:
             exited, failure_file=Path("/nonexistent"), log=self._log(variant, instance), limits=limits
         )
 
-    def _one(self, variant: dict[str, Any], instance: Instance) -> bool:
+    def _one(self, fleet: Fleet, variant: dict[str, Any], instance: Instance) -> bool:
         now = self.context.ports.clock.now()
         if "handle" not in instance:
             if instance["retry_at"] > now:
                 return False
             try:
-                self._start(variant, instance, now)
+                self._start(fleet, variant, instance, now)
             except errors.Fatal as error:
                 self._note_problem(instance, error.reason, now)
             return True
@@ -128,12 +129,13 @@ class Supervisor:
             return True
         return False
 
-    def _start(self, variant: dict[str, Any], instance: Instance, now: float) -> None:
+    def _start(self, fleet: Fleet, variant: dict[str, Any], instance: Instance, now: float) -> None:
         """Each start has a folder of its own. The model is fetched once for all servers of the variant."""
         place = self._place(instance, self._log(variant, instance))
         instance.setdefault("first_started_at", now)
         store = self._root / f"{self._made}-model-{variant['model_key']}"
-        hosting.fetch(variant["container"], store, self.context)
+        explainer = fleet.get("explainer")
+        hosting.fetch(variant["container"], store, self.context, explainer=explainer)
         hosting.lay_out(variant["container"], store, place)
         replica = hosting.replica_of(
             variant["container"],
@@ -142,6 +144,7 @@ class Supervisor:
             instance_type=variant["instance_type"],
             isolated=variant["isolated"],
             role=variant["role"],
+            more=explaining.variables(explainer, hosting.OPT_ML),
         )
         instance |= {"handle": self.context.ports.server.start(replica), "ready": False, "started_at": now}
 

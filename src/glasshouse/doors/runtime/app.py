@@ -38,11 +38,26 @@ OPERATIONS = {
     "async-invocations": "InvokeEndpointAsync",
     "invocations-response-stream": "InvokeEndpointWithResponseStream",
 }
-PASSED_ON = ("content-type", "accept", "x-amzn-sagemaker-custom-attributes", "x-amzn-sagemaker-inference-id")
+ENABLE_EXPLANATIONS = "x-amzn-sagemaker-enable-explanations"
+PASSED_ON = (
+    "content-type",
+    "accept",
+    "x-amzn-sagemaker-custom-attributes",
+    "x-amzn-sagemaker-inference-id",
+    ENABLE_EXPLANATIONS,
+)
+PASSED_BACK = (
+    "content-type",
+    "x-amzn-sagemaker-custom-attributes",
+    "x-glasshouse-explanation-method",
+    "x-glasshouse-explanation-model-calls",
+)
+FAULT = "x-glasshouse-fault"
+"""An explainer's word that the request is at fault, not the model."""
+
 REFUSED = (
     "x-amzn-sagemaker-target-model",
     "x-amzn-sagemaker-target-container-hostname",
-    "x-amzn-sagemaker-enable-explanations",
     "x-amzn-sagemaker-inference-component",
     "x-amzn-sagemaker-session-id",
 )
@@ -150,6 +165,8 @@ class RuntimeDoor:
         key = Key(account=caller.account, region=caller.region, kind="Endpoint", name=name)
         target = head.header("x-amzn-sagemaker-target-variant") or ""
         variant, reply = await self._passed_on(key, target, head, body)
+        if variant.explains and reply.status == 400 and reply.headers.get(FAULT):
+            raise errors.Validation(reply.body.decode(errors="replace"), code="ValidationError")
         if not 200 <= reply.status < 300:
             raise ModelError(
                 original_status=reply.status,
@@ -157,7 +174,7 @@ class RuntimeDoor:
                 log_arn=_log_arn(variant, key),
             )
         headers = {"x-amzn-invoked-production-variant": variant.name}
-        for kept in ("content-type", "x-amzn-sagemaker-custom-attributes"):
+        for kept in PASSED_BACK:
             value = reply.headers.get(kept)
             if value is not None:
                 headers[kept] = value
@@ -172,6 +189,12 @@ class RuntimeDoor:
         for attempt in range(TRIES):
             variants = await self._routes(key, fresh=attempt > 0)
             variant = routes.choose_variant(variants, target=target, chance=self._chance)
+            if ENABLE_EXPLANATIONS in passed and not variant.explains:
+                raise errors.Validation(
+                    f"EnableExplanations is not supported by endpoint {key.name}: its configuration has no "
+                    "ExplainerConfig.",
+                    code="ValidationError",
+                )
             address = routes.choose_address(
                 variant, tried=tried, outstanding=self._servers.outstanding, chance=self._chance
             )
