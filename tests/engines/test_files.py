@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasshouse.engines.files import disk as disks
+from glasshouse.kernel import disk as disks
 from glasshouse.engines.files import envelope
 from glasshouse.engines.files.local import LocalFiles
 from glasshouse.engines.files.s3 import Access, S3Files

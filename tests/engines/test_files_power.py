@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasshouse.engines.files import disk as disks
+from glasshouse.kernel import disk as disks
 from glasshouse.engines.files import envelope
 from glasshouse.engines.files.local import LocalFiles
 from tests.support import identities

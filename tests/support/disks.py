@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 
-class PowerCut(Exception):
+class PowerCut(OSError):
     """The machine is off."""
 
 
@@ -29,7 +29,7 @@ class _Folder:
 
 
 class ForgetfulDisk:
-    """Implements the seam of engines.files.disk. After `n_calls` more calls the power fails, if that is set."""
+    """Implements the seam of kernel.disk. After `n_calls` more calls the power fails, if that is set."""
 
     def __init__(self, root: Path, *, n_calls: int | None = None) -> None:
         self._root = root
@@ -42,6 +42,10 @@ class ForgetfulDisk:
         fresh = ForgetfulDisk(self._root)
         fresh._top = _survived(self._top, choice)
         return fresh
+
+    def dump(self, target: Path) -> None:
+        """Writes what there is into a real folder."""
+        _dump(self._top, target)
 
     def is_directory(self, path: Path) -> bool:
         try:
@@ -63,6 +67,12 @@ class ForgetfulDisk:
             entries[path.name] = file = _File()
             return Output(file, self._count)
 
+    def extend(self, path: Path) -> Output:
+        self._count()
+        file = self._find(path)
+        assert isinstance(file, _File)
+        return Output(file, self._count)
+
     def open(self, path: Path) -> _Input:
         found = self._find(path)
         assert isinstance(found, _File)
@@ -79,6 +89,13 @@ class ForgetfulDisk:
         with self._lock:
             if self._folder(path.parent).entries.pop(path.name, None) is None:
                 raise FileNotFoundError(path)
+
+    def shred(self, path: Path) -> None:
+        self._count()
+        file = self._find(path)
+        assert isinstance(file, _File)
+        file.content[:] = file.synced = bytes(len(file.content))
+        self.remove(path)
 
     def sync_directory(self, path: Path) -> None:
         self._count()
@@ -123,10 +140,10 @@ class Output:
         self._count()
         self._file.content += data
 
-    def sync(self, modified_at: float) -> None:
+    def sync(self, modified_at: float | None = None) -> None:
         self._count()
         self._file.synced = bytes(self._file.content)
-        self._file.modified_at = modified_at
+        self._file.modified_at = self._file.modified_at if modified_at is None else modified_at
 
     def close(self) -> None:
         pass
@@ -165,3 +182,12 @@ def _survived_file(file: _File, choice: random.Random) -> _File:
         n_kept = choice.randint(0, len(more))
         content += choice.choice([more[:n_kept], bytes(n_kept)])
     return _File(content=content, synced=bytes(content), modified_at=file.modified_at)
+
+
+def _dump(folder: _Folder, target: Path) -> None:
+    target.mkdir(parents=True)
+    for name, entry in folder.entries.items():
+        if isinstance(entry, _Folder):
+            _dump(entry, target / name)
+        else:
+            (target / name).write_bytes(entry.content)

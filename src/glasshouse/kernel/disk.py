@@ -12,8 +12,8 @@ class Output(Protocol):
     def write(self, data: bytes) -> None:
         """Writes all of it."""
 
-    def sync(self, modified_at: float) -> None:
-        """Makes the content durable, with that time of its last change."""
+    def sync(self, modified_at: float | None = None) -> None:
+        """Makes the content durable, and that time of its last change if one is given."""
 
     def close(self) -> None: ...
 
@@ -35,6 +35,9 @@ class Disk(Protocol):
     def create(self, path: Path) -> Output:
         """A new file, which only its owner may read. Raises FileExistsError."""
 
+    def extend(self, path: Path) -> Output:
+        """An existing file, to write on at its end. Raises FileNotFoundError."""
+
     def open(self, path: Path) -> Input:
         """Raises FileNotFoundError."""
 
@@ -43,6 +46,9 @@ class Disk(Protocol):
 
     def remove(self, path: Path) -> None:
         """Raises FileNotFoundError."""
+
+    def shred(self, path: Path) -> None:
+        """Overwrites the content in place, durably, and removes the file. Raises FileNotFoundError."""
 
     def sync_directory(self, path: Path) -> None: ...
     def names(self, path: Path) -> list[str]:
@@ -64,6 +70,9 @@ class RealDisk:
     def create(self, path: Path) -> Output:
         return _Output(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
+    def extend(self, path: Path) -> Output:
+        return _Output(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC))
+
     def open(self, path: Path) -> Input:
         return _Input(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
 
@@ -71,6 +80,15 @@ class RealDisk:
         source.replace(target)
 
     def remove(self, path: Path) -> None:
+        path.unlink()
+
+    def shred(self, path: Path) -> None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.pwrite(descriptor, bytes(os.fstat(descriptor).st_size), 0)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         path.unlink()
 
     def sync_directory(self, path: Path) -> None:
@@ -112,7 +130,10 @@ class _Output(_Descriptor):
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
 
-    def sync(self, modified_at: float) -> None:
+    def sync(self, modified_at: float | None = None) -> None:
+        if modified_at is None:
+            os.fdatasync(self._descriptor)
+            return
         os.utime(self._descriptor, (modified_at, modified_at))
         os.fsync(self._descriptor)
 

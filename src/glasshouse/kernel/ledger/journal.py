@@ -1,0 +1,249 @@
+"""Writes records in groups: one write and one sync for all that wait; seals them, and has seals anchored.
+
+One thread writes. A segment is only ever appended to by the process that began it; after a start, or after a write that
+failed, another is begun, whose header says how much of the one before is whole.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from glasshouse.kernel.clock import Clock
+from glasshouse.kernel.disk import Disk, Output
+from glasshouse.kernel.ledger import secret_files, subjects
+from glassproof import anchors, canonical, hashes, seals, segments
+
+log = logging.getLogger(__name__)
+
+SEGMENT_BYTES = 64 << 20
+GROUP = 1024
+SEAL_EVERY = 4096
+SEAL_AFTER_S = 1.0
+NANO = 1_000_000_000
+
+Anchor = Callable[[anchors.Anchor], None]
+"""Keeps an anchor. Raises OSError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """Where a ledger ends: what the next segment follows."""
+
+    next_seq: int = 1
+    chain: bytes = hashes.NOTHING
+    size_bytes: int = 0
+    unsealed: tuple[bytes, ...] = ()
+    """The leaves since the last seal, its own included."""
+    n_open: int = 0
+    """How many of them are not a seal's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """Where a record lies."""
+
+    seq: int
+    file: str
+    offset: int
+
+
+@dataclass(slots=True, kw_only=True)
+class _Waiting:
+    fields: dict[str, Any]
+    done: Future[Written] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where the next record goes, and the chain's value before it."""
+
+    file: str
+    chain: bytes
+    size_bytes: int
+
+
+class Journal:
+    """Appends records durably, in order, from any thread."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        ledger: str,
+        end: End,
+        own: secret_files.Secrets,
+        keys: subjects.Subjects,
+        disk: Disk,
+        clock: Clock,
+        anchor: Anchor,
+        seal_after_s: float = SEAL_AFTER_S,
+        segment_bytes: int = SEGMENT_BYTES,
+    ) -> None:
+        self._folder, self._ledger, self._own, self._keys = folder, ledger, own, keys
+        self._disk, self._clock, self._anchor = disk, clock, anchor
+        self._seal_after_s, self._segment_bytes = seal_after_s, segment_bytes
+        self._seq, self._unsealed, self._n_open = end.next_seq, list(end.unsealed), end.n_open
+        self._linked = self._place = _Place(file="", chain=end.chain, size_bytes=end.size_bytes)
+        self._output: Output | None = None
+        self._sealed_at = clock.monotonic()
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def append(self, fields: dict[str, Any]) -> Future[Written]:
+        """Done once the record is durable; fails with OSError when it cannot be made so."""
+        waiting = _Waiting(fields=fields)
+        self._queue.put(waiting)
+        return waiting.done
+
+    def close(self) -> None:
+        """Writes and seals what waits, and ends."""
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
+
+    def _run(self) -> None:
+        goes_on = True
+        while goes_on:
+            group, goes_on = self._gathered()
+            if group:
+                self._commit(group)
+            if self._n_open and (not goes_on or self._is_due()):
+                self._seal()
+        if self._output is not None:
+            self._output.close()
+
+    def _is_due(self) -> bool:
+        waited_s = self._clock.monotonic() - self._sealed_at
+        return self._n_open >= SEAL_EVERY or waited_s >= self._seal_after_s
+
+    def _gathered(self) -> tuple[list[_Waiting], bool]:
+        """All that waits, up to a group's size; nothing when it is time to seal; False when it is time to end."""
+        group: list[_Waiting] = []
+        try:
+            first = self._queue.get(timeout=self._seal_after_s if self._n_open else None)
+            while first is not None:
+                group.append(first)
+                if len(group) >= GROUP:
+                    return group, True
+                first = self._queue.get_nowait()
+        except queue.Empty:
+            return group, True
+        return group, False
+
+    def _commit(self, group: list[_Waiting]) -> None:
+        """Makes a group durable, or fails all of it."""
+        try:
+            self._keys.sync(waiting.fields["slot"] for waiting in group if "slot" in waiting.fields)
+            written = self._write([waiting.fields for waiting in group])
+        except OSError as error:
+            log.error(
+                "ledger.failed", extra={"reason": error.strerror or str(error), "n_records": len(group)}
+            )
+            for waiting in group:
+                waiting.done.set_exception(error)
+            return
+        for waiting, where in zip(group, written, strict=True):
+            waiting.done.set_result(where)
+
+    def _write(self, group: list[dict[str, Any]]) -> list[Written]:
+        """Raises OSError; the segment that was being written is then left as it is."""
+        output, place = self._segment()
+        chain, size, parts, leaves, written = place.chain, place.size_bytes, [], [], []
+        for seq, fields in enumerate(group, start=self._seq):
+            body = canonical.encode({**fields, "seq": seq})
+            frame, chain = segments.frame(body, chain)
+            written.append(Written(seq=seq, file=place.file, offset=size))
+            leaves.append(hashes.leaf(body))
+            parts.append(frame)
+            size += len(frame)
+        try:
+            output.write(b"".join(parts))
+            output.sync()
+        except OSError:
+            output.close()
+            self._output = None
+            raise
+        self._seq += len(group)
+        self._linked = self._place = _Place(file=place.file, chain=chain, size_bytes=size)
+        self._unsealed += leaves
+        self._n_open += len(group)
+        return written
+
+    def _segment(self) -> tuple[Output, _Place]:
+        """Where to write; begins another segment when there is none or it is full. Raises OSError."""
+        if self._output is not None and self._place.size_bytes < self._segment_bytes:
+            return self._output, self._place
+        if self._output is not None:
+            self._output.close()
+            self._output = None
+        name = segments.name(self._seq)
+        if name in self._disk.names(self._folder):
+            self._disk.remove(self._folder / name)  # begun before, and no record of it was ever acknowledged
+        header = self._header()
+        secret_files.write_whole(self._folder / name, header, self._disk)
+        self._output = self._disk.extend(self._folder / name)
+        read = segments.read_header(header)
+        self._place = _Place(file=name, chain=read.start, size_bytes=read.size_bytes)
+        return self._output, self._place
+
+    def _header(self) -> bytes:
+        return segments.header(
+            {
+                "ledger": self._ledger,
+                "format": segments.FORMAT,
+                "first": self._seq,
+                "previous": self._linked.chain.hex(),
+                "previous_size": self._linked.size_bytes,
+                "created_at": round(self._clock.now() * NANO),
+                "key": self._own.public_key,
+            }
+        )
+
+    def _seal(self) -> None:
+        """Signs what was written since the last seal. What cannot be sealed now is tried again later."""
+        self._sealed_at = self._clock.monotonic()
+        try:
+            _, place = self._segment()  # its header is part of the chain that is signed
+            (where,) = self._write([self._signed(place.chain)])
+        except OSError as error:
+            log.error("ledger.not_sealed", extra={"reason": error.strerror or str(error)})
+            return
+        self._unsealed, self._n_open = self._unsealed[-1:], 0
+        self._put_anchor(where.seq)
+
+    def _signed(self, chain: bytes) -> dict[str, Any]:
+        seal: dict[str, Any] = {
+            "kind": seals.KIND,
+            "ledger": self._ledger,
+            "first": self._seq - len(self._unsealed),
+            "last": self._seq - 1,
+            "root": hashes.root(self._unsealed).hex(),
+            "chain": chain.hex(),
+            "at": round(self._clock.now() * NANO),
+            "key": self._own.public_key,
+        }
+        return {**seal, "signature": self._own.signing.sign(seals.message(seal)).hex()}
+
+    def _put_anchor(self, seq: int) -> None:
+        try:
+            self._anchor(
+                anchors.Anchor(
+                    ledger=self._ledger,
+                    key=self._own.public_key,
+                    seq=seq,
+                    chain=self._linked.chain.hex(),
+                    at=round(self._clock.now() * NANO),
+                )
+            )
+        except OSError as error:
+            log.error("ledger.not_anchored", extra={"reason": error.strerror or str(error)})

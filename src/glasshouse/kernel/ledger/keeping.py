@@ -1,0 +1,132 @@
+"""The ledger as the platform uses it: record, read, erase."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from glasshouse.kernel import ids
+from glasshouse.kernel.clock import Clock
+from glasshouse.kernel.disk import Disk, RealDisk
+from glasshouse.kernel.ledger import ending, journal, records, secret_files, subjects
+from glassproof import canonical, ledgers, seals
+
+log = logging.getLogger(__name__)
+
+SEGMENTS, KEYS, SUBJECTS = "segments", "keys", "subjects"
+"""Folders of a ledger: what is verified, its own keys, the keys of subjects."""
+
+
+class LedgerUnavailable(Exception):
+    """A record could not be made durable. Nothing that depends on it may be answered."""
+
+
+class Ledger:
+    """The ledger in a folder. One process at a time may have it open."""
+
+    def __init__(
+        self, folder: Path, *, clock: Clock, anchor: journal.Anchor, disk: Disk | None = None
+    ) -> None:
+        """Opens the ledger, or begins one. Raises OSError, DamagedKey, segments.Unreadable."""
+        disk = disk or RealDisk()
+        for needed in (folder, folder / KEYS, folder / SUBJECTS, folder / SEGMENTS):
+            secret_files.make_folder(needed, disk)
+        self.folder, self._clock, self._disk = folder, clock, disk
+        own = secret_files.load_or_make(folder / KEYS, disk)
+        self._keys = subjects.Subjects(folder / SUBJECTS, own, disk)
+        found, end = ending.find(folder / SEGMENTS, disk)
+        self.id = found or ids.token()
+        self._journal = journal.Journal(
+            folder / SEGMENTS,
+            ledger=self.id,
+            end=end,
+            own=own,
+            keys=self._keys,
+            disk=disk,
+            clock=clock,
+            anchor=anchor,
+        )
+        self._journal.start()
+
+    def record(self, drafts: Sequence[records.Draft]) -> Future[list[journal.Written]]:
+        """Done once all drafts are durable, in this order. It fails with LedgerUnavailable otherwise.
+
+        Every draft of a failed call must be taken as not recorded; some may be in the ledger all the same.
+        """
+        done: Future[list[journal.Written]] = Future()
+        done.set_running_or_notify_cancel()  # who waits may go away; the record is written all the same
+        try:
+            waiting = [self._journal.append(records.sealed(draft, self._keys)) for draft in drafts]
+        except OSError as error:
+            done.set_exception(_unavailable(error))
+            return done
+        _when_all(waiting, done)
+        return done
+
+    def read(self, where: journal.Written) -> records.Entry:
+        """One record. Raises Altered, LookupError when it is not there."""
+        file = self._disk.open(self.folder / SEGMENTS / where.file)
+        try:
+            head = file.read_at(where.offset, 4)
+            body = file.read_at(where.offset + 4, int.from_bytes(head, "big"))
+        finally:
+            file.close()
+        fields = canonical.decode(body)
+        if fields["seq"] != where.seq:
+            raise LookupError(f"record {where.seq} is not where it should be")
+        return records.opened(fields, self._keys)
+
+    def entries(self, *, since: int = 1) -> Iterator[tuple[journal.Written, records.Entry]]:
+        """Every record but seals from number `since` on, as far as it was durable when the call began."""
+        for path, frame in ledgers.walk(self.folder / SEGMENTS):
+            fields: dict[str, Any] = canonical.decode(frame.body)
+            if fields["seq"] < since or fields["kind"] == seals.KIND:
+                continue
+            where = journal.Written(seq=fields["seq"], file=path.name, offset=frame.offset)
+            yield where, records.opened(fields, self._keys)
+
+    def slot_of(self, subject: str) -> int | None:
+        """The slot of a person's key; None when no decision is about them, or they were erased."""
+        return self._keys.slot_of(subject)
+
+    def erase(self, slot: int, *, by: str, reason: str) -> journal.Written:
+        """Destroys a key and records that it was done, by whom and why. Raises subjects.Erased, LedgerUnavailable.
+
+        The key is destroyed first: a crash in between leaves a key that is gone and no record, never the opposite.
+        """
+        self._keys.destroy(slot)
+        draft = records.Draft(
+            kind="erasure",
+            id=ids.request_id(),
+            at=round(self._clock.now() * journal.NANO),
+            public={"slot": slot, "by": by, "reason": reason},
+        )
+        return self.record([draft]).result()[0]
+
+    def close(self) -> None:
+        """Writes, seals and anchors what waits."""
+        self._journal.close()
+        self._keys.close()
+
+
+def _when_all(waiting: Sequence[Future[journal.Written]], done: Future[list[journal.Written]]) -> None:
+    """Ends `done` when all have ended. Records of one call are appended in order: the last one ends last."""
+
+    def ended(last: Future[journal.Written]) -> None:
+        failed = next((error for each in waiting if isinstance(error := each.exception(), OSError)), None)
+        if failed is not None:
+            done.set_exception(_unavailable(failed))
+        else:
+            done.set_result([each.result() for each in waiting])
+
+    if not waiting:
+        done.set_result([])
+        return
+    waiting[-1].add_done_callback(ended)
+
+
+def _unavailable(error: OSError) -> LedgerUnavailable:
+    return LedgerUnavailable(f"the decision ledger cannot be written: {error.strerror or error}")
