@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from glasshouse.doors import cli
 from glasshouse.kernel import ports
@@ -24,6 +25,8 @@ def root() -> cli.Root:
         offered=_offered,
         problems=_problems,
         images=_images,
+        analyses=_analyses,
+        convert=_convert,
         clock=SystemClock(),
         demos={"credit": _credit},
     )
@@ -74,6 +77,19 @@ def _images(settings: Settings, report: Callable[[str], None]) -> ports.Images:
     from glasshouse import app
 
     return app.make_images(settings, report)
+
+
+def _analyses() -> cli.Analyses:
+    from glasskit.analyses import assessing, changing, explaining
+
+    return cli.Analyses(explain=explaining.run, bias=assessing.run, recourse=changing.run)
+
+
+def _convert(model: Path) -> bytes:
+    from glasshouse import app
+    from glasshouse.kernel import conversion
+
+    return conversion.convert(model, app.make_executor(Settings.read()), SystemClock())
 
 
 def _credit() -> cli.Demo:

@@ -96,6 +96,24 @@ def read(
     )
 
 
+def values(path: pathlib.Path) -> dict[str, list[Any]]:
+    """All columns of a JSON lines file as they stand; a row that lacks one has None there."""
+    _kind(path)
+    table: dict[str, list[Any]] = {}
+    for number, row in _json_rows(path):
+        for name in row.keys() - table.keys():
+            table[name] = [None] * (number - 1)
+        for name, column in table.items():
+            column.append(row.get(name))
+    return table
+
+
+def require_even(path: pathlib.Path) -> None:
+    """Raises faults.DataFault for the first row of a CSV that has another number of cells than its header."""
+    names, delimiter = _header(path)
+    _find_odd_row(path, len(names), delimiter, n_skipped=1)
+
+
 def _kind(path: pathlib.Path) -> str:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:

@@ -13,16 +13,20 @@
 ('optimal', {'amount': (5000.0, 2000.0)})
 """
 
+from glasskit.recourse.constraints import Constraints, ConstraintsInvalid
 from glasskit.recourse.levers import Choice, Lever, LeverInvalid, Number
 from glasskit.recourse.nearest import Counterfactual, Recourse, Status, find
 
 __all__ = [
     "Choice",
+    "Constraints",
+    "ConstraintsInvalid",
     "Counterfactual",
     "Lever",
     "LeverInvalid",
     "Number",
     "Recourse",
     "Status",
+    "constraints",
     "find",
 ]

@@ -11,7 +11,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from glasshouse.doors.cli import calls, demo, doctor, environment, failures, follow, journal, running
+from glasshouse.doors.cli import (
+    bias,
+    calls,
+    demo,
+    doctor,
+    environment,
+    explain,
+    failures,
+    follow,
+    journal,
+    recourse,
+    running,
+)
 from glasshouse.doors.cli.root import Root
 from glasshouse.kernel import errors
 from glasshouse.kernel.settings import Settings
@@ -281,5 +293,8 @@ COMMANDS: dict[str, tuple[Command, Callable[[argparse.ArgumentParser], None]]] =
     "call": (call, _with_call),
     "operations": (operations, _with_service),
     "images": (images, _with_build),
+    "explain": (explain.run, explain.add_options),
+    "bias": (bias.run, bias.add_options),
+    "recourse": (recourse.run, recourse.add_options),
     "version": (version, _alone),
 }

@@ -10,6 +10,7 @@ from typing import Protocol
 from glasshouse.kernel.clock import Clock
 from glasshouse.kernel.ports import Images, Problem
 from glasshouse.kernel.settings import Settings
+from glasskit.analyses import questions
 
 
 class Keys(Protocol):
@@ -46,6 +47,15 @@ class Demo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Analyses:
+    """What is asked of a model file and a table. Each raises ValueError with a sentence for bad input."""
+
+    explain: Callable[[questions.Explain, questions.Around], None]
+    bias: Callable[[questions.Bias, questions.Around], None]
+    recourse: Callable[[questions.Recourse, questions.Around], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Root:
     """Functions that import what they need only when they are called, so that the command line starts fast.
 
@@ -54,6 +64,8 @@ class Root:
     offered: the operations on offer, by service; needs no server.
     problems: what keeps jobs from running isolated on this machine.
     images: the catalogue of runtimes; the second argument is told of progress.
+    analyses: what is asked of a model file and a table, without a server.
+    convert: a pickled model file -> the portable form, in a sandbox; raises Fatal where it cannot be had.
     """
 
     serve: Callable[[Settings, Callable[[str], None]], int]
@@ -61,5 +73,7 @@ class Root:
     offered: Callable[[], Mapping[str, tuple[str, ...]]]
     problems: Callable[[Settings], tuple[Problem, ...]]
     images: Callable[[Settings, Callable[[str], None]], Images]
+    analyses: Callable[[], Analyses]
+    convert: Callable[[Path], bytes]
     clock: Clock
     demos: Mapping[str, Callable[[], Demo]] = field(default_factory=dict)
