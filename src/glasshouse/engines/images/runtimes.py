@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from glasshouse.kernel import errors, ports
 from glasskit import algorithms
@@ -13,6 +13,7 @@ PACKAGES = "/opt/ml/packages"
 """Where a job's own requirements go; the environment itself is read-only."""
 
 _ANY = "*"
+_CLARIFY = ("python", "-m", "glasskit.clarify")
 _COMMANDS: Mapping[ports.Purpose, tuple[str, ...]] = {
     "training": ("python", "-m", "glasskit.container", "train"),
     "inference": ("python", "-m", "glasskit.container", "serve"),
@@ -29,13 +30,17 @@ _ENV = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """Images of one repository. `algorithm` is the built-in algorithm that runs without a script, "" for none."""
+    """Images of one repository. `algorithm` is the built-in algorithm that runs without a script, "" for none.
+
+    commands: what runs for each purpose; a purpose without one needs an entry point in the request.
+    """
 
     repository: str
     tags: tuple[str, ...]
     purposes: frozenset[ports.Purpose]
     environment: str
     algorithm: str = ""
+    commands: Mapping[ports.Purpose, tuple[str, ...]] = field(default_factory=lambda: _COMMANDS)
 
     def names(self) -> tuple[str, ...]:
         return tuple(f"{self.repository}:{tag}" for tag in self.tags)
@@ -69,6 +74,13 @@ FAMILIES = (
         purposes=frozenset({"training", "inference", "processing"}),
         environment="tabular",
     ),
+    Family(
+        repository="sagemaker-clarify-processing",
+        tags=("1.0", "latest"),
+        purposes=frozenset({"processing"}),
+        environment="tabular",
+        commands={"processing": _CLARIFY},
+    ),
 )
 
 
@@ -100,7 +112,9 @@ def resolve(uri: str) -> ports.Runtime:
                 tag=tag,
                 purposes=family.purposes,
                 environment=family.environment,
-                command={purpose: argv for purpose, argv in _COMMANDS.items() if purpose in family.purposes},
+                command={
+                    purpose: argv for purpose, argv in family.commands.items() if purpose in family.purposes
+                },
                 env={**_ENV, **variables},
                 metrics=algorithms.metric_patterns(family.algorithm) if family.algorithm else {},
             )

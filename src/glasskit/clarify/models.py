@@ -1,0 +1,152 @@
+"""A model's trees, read from its own archive and checked against what the model itself answers.
+
+Reading a model beside its server is sound only if both are the same function: a script may scale, clip or vote. So the
+trees are asked about the same rows as the model, and are used only where they agree.
+"""
+
+from __future__ import annotations
+
+import pickle
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from glasskit import trees
+
+Floats = npt.NDArray[np.float64]
+Space = Literal["prediction", "margin"]
+
+_TOLERANCE = 1e-4
+"""Relative; XGBoost answers in float32, and some servers write six digits."""
+
+_SMALLEST = 1e-6
+_LARGEST_FILE = 2 * 1024**3
+_PICKLE = b"\x80"
+_CHECKED_ROWS = 24
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What reading somebody else's pickle may raise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trees:
+    """An ensemble that predicts as the model does. space: whether the model answers margins or predictions."""
+
+    ensemble: trees.Ensemble
+    file: str
+    space: Space
+
+    def scores(self, matrix: Floats) -> Floats:
+        """What the model answers; (n, K)."""
+        return scored(trees.Explainer(self.ensemble), matrix, self.space)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotUsed:
+    """Why the trees of a model are not used, as the end of a sentence."""
+
+    reason: str
+
+
+def scored(explainer: trees.Explainer, matrix: Floats, space: Space) -> Floats:
+    """(n, K)"""
+    found = explainer.predict(matrix) if space == "prediction" else explainer.predict_margin(matrix)
+    return found[:, np.newaxis] if found.ndim == 1 else found
+
+
+def found_in(archive: Path, n_features: int) -> tuple[trees.Ensemble, str] | NotUsed:
+    """The ensemble of that many features in a model's archive, and the name of its file."""
+    why = "its archive holds no file that is a tree ensemble"
+    try:
+        for name, data in _files(archive):
+            try:
+                ensemble = _ensemble(data)
+            except trees.ModelUnsupported as exc:
+                why = f"{name} cannot be read as trees: {exc}"
+                continue
+            except trees.TreesError:
+                continue
+            if ensemble.n_features == n_features:
+                return ensemble, name
+            why = f"{name} has {ensemble.n_features} features, and the dataset {n_features}"
+    except (tarfile.TarError, OSError) as exc:
+        why = f"its archive cannot be read: {exc}"
+    return NotUsed(reason=why)
+
+
+def _files(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Regular files of the archive outside its code; nothing is unpacked to disk."""
+    with tarfile.open(archive) as packed:
+        for member in packed:
+            parts = Path(member.name).parts
+            if member.isfile() and member.size <= _LARGEST_FILE and "code" not in parts[:1]:
+                file = packed.extractfile(member)
+                if file is not None:
+                    yield member.name.removeprefix("./"), file.read()
+
+
+def _ensemble(data: bytes) -> trees.Ensemble:
+    """Raises trees.TreesError."""
+    return trees.load(_unpickled(data)) if data[:1] == _PICKLE else trees.load(data)
+
+
+def _unpickled(data: bytes) -> Any:
+    """The estimator in a pickle; a job may read one, since it runs in a sandbox as its model's server does."""
+    import io
+
+    import joblib
+
+    try:
+        found = joblib.load(io.BytesIO(data))
+    except _UNREADABLE as exc:
+        raise trees.ModelUnreadable("pickled", str(exc) or type(exc).__name__) from exc
+    for booster in ("booster_", "get_booster"):
+        if hasattr(found, booster):
+            inner = getattr(found, booster)
+            return inner() if callable(inner) else inner
+    return found
+
+
+def checked(
+    ensemble: trees.Ensemble, file: str, rows: Floats, ask: Callable[[Floats], Floats]
+) -> Trees | NotUsed:
+    """The trees, if they answer as the model does on the rows."""
+    answered, explainer = ask(rows), trees.Explainer(ensemble)
+    spaces: tuple[Space, ...] = ("prediction", "margin")
+    for space in spaces:
+        own = scored(explainer, rows, space)
+        if own.shape == answered.shape and np.allclose(own, answered, rtol=_TOLERANCE, atol=_SMALLEST):
+            return Trees(ensemble=ensemble, file=file, space=space)
+    own = scored(explainer, rows, "prediction")
+    if own.shape != answered.shape:
+        return NotUsed(
+            reason=f"it answers {answered.shape[1]} scores a row, and the trees in {file} {own.shape[1]}"
+        )
+    worst = int(np.abs(own - answered).max(axis=1).argmax())
+    return NotUsed(
+        reason=f"it answers {answered[worst, 0]:.6g} where the trees in {file} say {own[worst, 0]:.6g}, "
+        "so something beside the trees has a say"
+    )
+
+
+def sample(matrix: Floats, baseline: Floats, *, seed: int) -> Floats:
+    """Rows for the check: some of the dataset, all columns shuffled of some, and the first of the baseline."""
+    random = np.random.default_rng(seed)
+    some = matrix[np.linspace(0, len(matrix) - 1, min(_CHECKED_ROWS, len(matrix))).astype(int)]
+    mixed = np.column_stack([random.permutation(some[:, at]) for at in range(some.shape[1])])
+    return np.concatenate([some, mixed, baseline[:_CHECKED_ROWS]])
