@@ -216,7 +216,8 @@ def _bias(setting: _Setting, predicted: Sequence[object] | None, say: Say) -> bi
     if predicted is None and dataset.predicted:
         predicted = dataset.frame[dataset.predicted].tolist()
     report = fairness.assessed(dataset, asked.bias, predicted)
-    say(f"Bias: {len(report.facets)} groups measured")
+    groups = "group" if len(report.facets) == 1 else "groups"
+    say(f"Bias: {len(report.facets)} {groups} measured")
     return report
 
 
