@@ -6,10 +6,12 @@ from glasskit.charts import (
     decision,
     dependence,
     force,
+    images,
     interaction,
     report,
     summary,
     svg,
+    texts,
     waterfall,
 )
 from glasskit.charts.axes import Axis
@@ -21,9 +23,11 @@ __all__ = [
     "decision",
     "dependence",
     "force",
+    "images",
     "interaction",
     "report",
     "summary",
     "svg",
+    "texts",
     "waterfall",
 ]

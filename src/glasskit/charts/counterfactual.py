@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import ClassVar
 
-from glasskit.charts import shown
+from glasskit.charts import shown, svg, tables
 from glasskit.charts.waterfall import OTHER
 from glasskit.explain import words
 from glasskit.explain.explanations import Attribution
@@ -30,8 +29,6 @@ class Pair:
 class SideBySide(shown.Shown):
     """Pairs: what changes first, then what moves most; the rest as one, so that both sides add up."""
 
-    drawn_by: ClassVar[str] = "counterfactual"
-
     pairs: tuple[Pair, ...]
     before_text: str
     after_text: str
@@ -41,9 +38,23 @@ class SideBySide(shown.Shown):
     link: str
     link_scale: float
 
-    def as_dict(self) -> dict[str, object]:
-        """The chart as JSON-ready data."""
-        return dataclasses.asdict(self)
+    def drawn(self, look: shown.Look) -> str:
+        """Arrows from the middle, before (hatched) and after (solid)."""
+        return svg.counterfactual(self, **look.asked())
+
+    def table(self) -> tables.Table:
+        """A row per pair."""
+        return tables.Table(
+            headings=("Feature", "Value before", "Value after", "SHAP before", "SHAP after", "Moved by"),
+            rows=[
+                (
+                    *(pair.label, pair.old_text, pair.new_text),
+                    *(pair.before, pair.after, pair.after - pair.before),
+                )
+                for pair in self.pairs
+            ],
+            caption=f"{self.before_text} before, {self.after_text} after.",
+        )
 
 
 def side_by_side(

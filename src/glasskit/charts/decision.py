@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection
-from typing import ClassVar
 
 import numpy as np
 
-from glasskit.charts import shown
+from glasskit.charts import checks, shown, svg, tables
 from glasskit.charts.waterfall import OTHER
 from glasskit.explain import words
 from glasskit.explain.explanations import Explanation
@@ -30,8 +29,6 @@ class Path:
 class Decision(shown.Shown):
     """Paths over features; names and labels: the most important last, as the paths go."""
 
-    drawn_by: ClassVar[str] = "decision"
-
     names: tuple[str, ...]
     labels: tuple[str, ...]
     paths: tuple[Path, ...]
@@ -40,9 +37,17 @@ class Decision(shown.Shown):
     link: str
     link_scale: float
 
-    def as_dict(self) -> dict[str, object]:
-        """The chart as JSON-ready data."""
-        return dataclasses.asdict(self)
+    def drawn(self, look: shown.Look) -> str:
+        """Lines from the baseline at the bottom to the predictions at the top."""
+        return svg.decision(self, **look.asked())
+
+    def table(self) -> tables.Table:
+        """A row per path: its prediction, and the margin after each feature."""
+        return tables.Table(
+            headings=("Row", "Prediction", "Baseline", *self.labels),
+            rows=[(f"row {path.row}", path.prediction_text, *path.margins) for path in self.paths],
+            caption=f"{len(self.paths):,} of {self.n_rows:,} rows; margins from the baseline on.",
+        )
 
 
 def decision(explanation: Explanation, *, max_features: int = 15, marked: Collection[int] = ()) -> Decision:
@@ -50,10 +55,8 @@ def decision(explanation: Explanation, *, max_features: int = 15, marked: Collec
 
     The first 200 rows are drawn, and the marked ones.
     """
-    if explanation.values.ndim != 2:
-        raise ValueError("choose one output with .output(k) first")
-    if not len(explanation):
-        raise ValueError("a decision chart needs at least one row")
+    checks.require_rows(explanation, "decision chart")
+    checks.require_one_or_more(max_features)
     if np.ptp(explanation.base_values) > 1e-9 * (1.0 + abs(float(explanation.base_values[0]))):
         raise ValueError("the rows start at different base values")
     unknown = [row for row in marked if not 0 <= row < len(explanation)]
@@ -66,7 +69,7 @@ def decision(explanation: Explanation, *, max_features: int = 15, marked: Collec
     labels = [explanation.labels.get(name) or words.readable(name) for name in names]
     if len(rest):
         steps = np.concatenate([explanation.values[:, rest].sum(axis=1, keepdims=True), steps], axis=1)
-        names, labels = [OTHER, *names], [f"{len(rest)} other features", *labels]
+        names, labels = [OTHER, *names], [f"{len(rest)} other feature{'s' if len(rest) > 1 else ''}", *labels]
     starts = explanation.base_values[:, np.newaxis]
     margins = np.concatenate([starts, starts + np.cumsum(steps, axis=1)], axis=1)
     rows = sorted({*range(min(MOST_ROWS, len(explanation))), *marked})

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import ClassVar
 
 import numpy as np
 
-from glasskit.charts import shown, summary
+from glasskit.charts import checks, shown, summary, svg, tables
 from glasskit.explain import words
 from glasskit.explain.explanations import Explanation, Floats
 
 AUTO = "auto"
 _BINS = 10
 _MOST_COLOURS = 6
+MOST_POINTS = 1500
+"""Rows up to which the chart has a point for each; above, it counts them in cells."""
+_N_ACROSS, _N_UP = 64, 40
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +32,21 @@ class Point:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Dependence(shown.Shown):
-    """Points of one feature; categories: their names in the order of their places, if it is not a number."""
+class Cell:
+    """Rows that are near each other. x: their middle, None if the value is missing; level: their mean."""
 
-    drawn_by: ClassVar[str] = "dependence"
+    x: float | None
+    contribution: float
+    level: float | None
+    n_rows: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Dependence(shown.Shown):
+    """Points of one feature or, if they are too many, cells that count them.
+
+    categories: their names in the order of their places, if the feature is not a number.
+    """
 
     name: str
     label: str
@@ -42,19 +55,50 @@ class Dependence(shown.Shown):
     colour_label: str
     colour_categories: tuple[str, ...]
     categories: tuple[str, ...]
-    points: tuple[Point, ...]
+    n_rows: int
+    points: tuple[Point, ...] = ()
+    cells: tuple[Cell, ...] = ()
 
-    def as_dict(self) -> dict[str, object]:
-        """The chart as JSON-ready data."""
-        return dataclasses.asdict(self)
+    def drawn(self, look: shown.Look) -> str:
+        """Value to the right, contribution up."""
+        return svg.dependence(self, **look.asked())
+
+    def table(self) -> tables.Table:
+        """A row per point, or per cell."""
+        if self.cells:
+            return tables.Table(
+                headings=("Value about", "SHAP value about", "Rows"),
+                rows=[(self.place_text(cell.x), cell.contribution, cell.n_rows) for cell in self.cells],
+                caption=f"{self.n_rows:,} rows, counted.",
+            )
+        other = (self.colour_label,) if self.colour_name is not None else ()
+        return tables.Table(
+            headings=("Row", self.label, "SHAP value", *other),
+            rows=[
+                (f"row {at.row}", at.value_text, at.contribution, *((at.colour_text,) if other else ()))
+                for at in self.points
+            ],
+        )
+
+    def place_text(self, x: float | None) -> str:
+        """What stands at a place."""
+        if x is None:
+            return "missing"
+        return self.categories[round(x)] if self.categories else words.value(x)
 
 
-def dependence(explanation: Explanation, feature: str, *, colour_by: str | None = AUTO) -> Dependence:
-    """The dependence chart of a feature; colour_by: another one, None, or the one that interacts most."""
-    if explanation.values.ndim != 2:
-        raise ValueError("choose one output with .output(k) first")
-    if not len(explanation):
-        raise ValueError("a dependence chart needs at least one row")
+def dependence(
+    explanation: Explanation,
+    feature: str,
+    *,
+    colour_by: str | None = AUTO,
+    max_points: int = MOST_POINTS,
+) -> Dependence:
+    """The dependence chart of a feature; colour_by: another one, None, or the one that interacts most.
+
+    With more than `max_points` rows they are counted in cells.
+    """
+    checks.require_rows(explanation, "dependence chart")
     at = _position(explanation, feature)
     other = strongest_partner(explanation, feature) if colour_by == AUTO else colour_by
     column = explanation.data[:, at].tolist()
@@ -65,17 +109,8 @@ def dependence(explanation: Explanation, feature: str, *, colour_by: str | None 
     if other is not None:
         colours = explanation.data[:, _position(explanation, other)].tolist()
         levels, colour_categories = _levels(colours)
-    points = tuple(
-        Point(
-            x=places[row],
-            value_text=words.value(column[row]),
-            contribution=float(explanation.values[row, at]),
-            level=levels[row],
-            colour_text="" if other is None else words.value(colours[row]),
-            row=row,
-        )
-        for row in range(len(column))
-    )
+    contributions = explanation.values[:, at]
+    is_counted = len(column) > max_points
     return Dependence(
         name=feature,
         label=_label(explanation, feature),
@@ -84,7 +119,64 @@ def dependence(explanation: Explanation, feature: str, *, colour_by: str | None 
         colour_label="" if other is None else _label(explanation, other),
         colour_categories=colour_categories,
         categories=categories,
-        points=points,
+        n_rows=len(column),
+        points=() if is_counted else _points(column, places, contributions, levels, colours, other),
+        cells=_cells(places, contributions, levels, bool(categories)) if is_counted else (),
+    )
+
+
+def _points(
+    column: list[object],
+    places: list[float | None],
+    contributions: Floats,
+    levels: list[float | None],
+    colours: list[object],
+    other: str | None,
+) -> tuple[Point, ...]:
+    return tuple(
+        Point(
+            x=places[row],
+            value_text=words.value(column[row]),
+            contribution=float(contributions[row]),
+            level=levels[row],
+            colour_text="" if other is None else words.value(colours[row]),
+            row=row,
+        )
+        for row in range(len(column))
+    )
+
+
+def _cells(
+    places: list[float | None], contributions: Floats, levels: list[float | None], are_categories: bool
+) -> tuple[Cell, ...]:
+    """Rows counted in a grid of 64 x 40; categories and missing values each have a column of their own."""
+    x = np.array([math.nan if place is None else place for place in places])
+    level = np.array([math.nan if one is None else one for one in levels])
+    known = np.isfinite(x)
+    across = np.full(len(x), -1.0)
+    if known.any():
+        low, high = (float(x[known].min()), float(x[known].max()))
+        step = 1.0 if are_categories else (high - low) / _N_ACROSS or 1.0
+        across[known] = np.minimum(
+            np.floor((x[known] - low) / step), np.inf if are_categories else _N_ACROSS - 1
+        )
+    bottom, top = float(contributions.min()), float(contributions.max())
+    rise = (top - bottom) / _N_UP or 1.0
+    up = np.minimum(np.floor((contributions - bottom) / rise), _N_UP - 1)
+    different, back = np.unique(np.column_stack([across, up]), axis=0, return_inverse=True)
+    back = back.ravel()
+    n_rows = np.bincount(back)
+    has_level = ~np.isnan(level)
+    n_levels = np.bincount(back[has_level], minlength=len(different))
+    sums = np.bincount(back[has_level], weights=level[has_level], minlength=len(different))
+    return tuple(
+        Cell(
+            x=None if at < 0 else low + (at if are_categories else (at + 0.5) * step),
+            contribution=bottom + (height + 0.5) * rise,
+            level=float(sums[index] / n_levels[index]) if n_levels[index] else None,
+            n_rows=int(n_rows[index]),
+        )
+        for index, (at, height) in enumerate(different.tolist())
     )
 
 

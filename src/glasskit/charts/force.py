@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
 
-from glasskit.charts import shown, waterfall
+from glasskit.charts import shown, svg, tables, waterfall
 from glasskit.explain.explanations import Attribution
 
 
@@ -17,15 +16,18 @@ class Force(shown.Shown):
     back. All raising together minus all lowering together is prediction minus baseline.
     """
 
-    drawn_by: ClassVar[str] = "force"
-
     raising: tuple[waterfall.Step, ...]
     lowering: tuple[waterfall.Step, ...]
     chart: waterfall.Waterfall
 
-    def as_dict(self) -> dict[str, object]:
-        """The chart as JSON-ready data."""
-        return dataclasses.asdict(self)
+    def drawn(self, look: shown.Look) -> str:
+        """Arrows on one line that meet at the prediction."""
+        return svg.force(self, **look.asked())
+
+    def table(self) -> tables.Table:
+        """A row per segment, the strongest first."""
+        steps = sorted([*self.raising, *self.lowering], key=lambda step: -abs(step.contribution))
+        return waterfall.steps_table(steps, self.chart.baseline_text, self.chart.prediction_text)
 
 
 def force(attribution: Attribution, *, max_features: int = 10) -> Force:

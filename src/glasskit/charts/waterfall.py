@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import ClassVar
+from collections.abc import Iterable
 
-from glasskit.charts import shown
+from glasskit.charts import checks, shown, svg, tables
 from glasskit.explain import words
 from glasskit.explain.explanations import Attribution
 
@@ -45,8 +45,6 @@ class Step:
 class Waterfall(shown.Shown):
     """Steps in order from the baseline (drawn at the bottom) to the prediction (at the top)."""
 
-    drawn_by: ClassVar[str] = "waterfall"
-
     steps: tuple[Step, ...]
     base_margin: float
     margin: float
@@ -57,9 +55,25 @@ class Waterfall(shown.Shown):
     link: str
     link_scale: float
 
-    def as_dict(self) -> dict[str, object]:
-        """The chart as JSON-ready data."""
-        return dataclasses.asdict(self)
+    def drawn(self, look: shown.Look) -> str:
+        """Arrows from the baseline at the bottom to the prediction at the top."""
+        return svg.waterfall(self, **look.asked())
+
+    def table(self) -> tables.Table:
+        """A row per step, the strongest first."""
+        return steps_table(reversed(self.steps), self.baseline_text, self.prediction_text)
+
+
+def steps_table(steps: Iterable[Step], baseline_text: str, prediction_text: str) -> tables.Table:
+    """Steps as a table."""
+    return tables.Table(
+        headings=("Feature", "Value", "SHAP value", "Effect", "Description"),
+        rows=[
+            (step.label, step.value_text, step.contribution, step.effect_text, step.description)
+            for step in steps
+        ],
+        caption=f"From the baseline of {baseline_text} to the prediction of {prediction_text}.",
+    )
 
 
 def waterfall(attribution: Attribution, *, max_features: int = 10) -> Waterfall:
@@ -68,16 +82,15 @@ def waterfall(attribution: Attribution, *, max_features: int = 10) -> Waterfall:
     The weakest step comes first, `other_features` before all. Raises DoesNotAddUp unless the last
     step ends at the prediction's margin.
     """
-    if max_features < 1:
-        raise ValueError(f"max_features is {max_features}, but a waterfall needs at least one step")
+    checks.require_one_or_more(max_features)
     ranked = sorted(range(len(attribution.names)), key=lambda index: -abs(attribution.values[index]))
-    shown, rest = ranked[:max_features], ranked[max_features:]
+    strongest, rest = ranked[:max_features], ranked[max_features:]
     steps: list[Step] = []
     at = attribution.base_value
     if rest:
         steps.append(_other(attribution, rest, at))
         at = steps[-1].end_margin
-    for index in reversed(shown):
+    for index in reversed(strongest):
         steps.append(_step(attribution, index, at))
         at = steps[-1].end_margin
     _check(at, attribution)

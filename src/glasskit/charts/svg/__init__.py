@@ -5,8 +5,10 @@ from glasskit.charts.svg.counterfactual import counterfactual
 from glasskit.charts.svg.decision import decision
 from glasskit.charts.svg.dependence import dependence
 from glasskit.charts.svg.force import force
+from glasskit.charts.svg.images import overlay
 from glasskit.charts.svg.interaction import heat_map
 from glasskit.charts.svg.summary import bar, beeswarm
+from glasskit.charts.svg.texts import highlighted
 from glasskit.charts.svg.waterfall import waterfall
 
 __all__ = [
@@ -18,5 +20,7 @@ __all__ = [
     "dependence",
     "force",
     "heat_map",
+    "highlighted",
+    "overlay",
     "waterfall",
 ]

@@ -1,29 +1,40 @@
-"""Drawing primitives: escaped SVG elements with presentation attributes only (a strict CSP allows them)."""
+"""Drawing primitives: escaped SVG elements with presentation attributes only (a strict CSP allows them).
+
+Marks, keys and rows carry a class and data attributes. A drawing alone makes nothing of them; the
+script of an interactive page does.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import html
+import re
 
-RAISES = "#FF5733"
-LOWERS = "#69AE35"
-INK = "#1F2933"
-FAINT_INK = "#52606D"
-GRID = "#E4E7EB"
-BACKGROUND = "#FFFFFF"
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-TEXT_SIZE = 13.0
-SMALL_SIZE = 11.5
-_WIDTH_PER_SIZE = 0.62
+from glasskit.charts.svg import measure, palette
+
+RAISES = palette.RAISES
+LOWERS = palette.LOWERS
+INK = palette.INK
+FAINT_INK = palette.FAINT_INK
+GRID = palette.GRID
+BACKGROUND = palette.BACKGROUND
+FONT = (
+    "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Noto Sans', 'DejaVu Sans', "
+    "'Liberation Sans', sans-serif"
+)
+TEXT_SIZE = measure.TEXT_SIZE
+SMALL_SIZE = measure.SMALL_SIZE
+LOWERING = "url(#hatch-lowers)"
+"""The fill of what lowers, where only colour would tell it from what raises."""
 
 Attribute = str | float | int
+_HATCH_NAMES = re.compile(r'(?<=")hatch-(?=[a-z0-9-]+")|(?<="url\(#)hatch-(?=[a-z0-9-]+\)")')
+_FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
 
 def escape(text: str) -> str:
-    """Text safe inside elements and quoted attributes; control characters that XML forbids are replaced."""
-    allowed = "".join(char if char >= " " or char in "\t\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
-    allowed = allowed.encode("utf-8", "replace").decode("utf-8")
-    return html.escape(allowed.replace("\ufffe", "").replace("\uffff", ""))
+    """Text safe inside elements and quoted attributes; characters that XML forbids are replaced."""
+    return html.escape(_FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def element(name: str, content: str = "", /, **attributes: Attribute) -> str:
@@ -54,14 +65,14 @@ def line(x1: float, y1: float, x2: float, y2: float, /, **attributes: Attribute)
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, **defaults | attributes)
 
 
+def box(x: float, y: float, width: float, height: float, /, **attributes: Attribute) -> str:
+    """A rectangle."""
+    return element("rect", x=x, y=y, width=max(0.0, width), height=max(0.0, height), **attributes)
+
+
 def tooltip(content: str) -> str:
     """A title element: what browsers show when the pointer rests on its parent."""
     return element("title", escape(content))
-
-
-def text_width(content: str, size: float = TEXT_SIZE) -> float:
-    """About how wide a text is; fonts differ, so leave room."""
-    return len(content) * size * _WIDTH_PER_SIZE
 
 
 def group(*parts: str, **attributes: Attribute) -> str:
@@ -69,34 +80,75 @@ def group(*parts: str, **attributes: Attribute) -> str:
     return element("g", "".join(parts), **attributes)
 
 
-def shortened(content: str, width: float, size: float = TEXT_SIZE) -> str:
-    """The text cut so that it fits the width; the end of a long name says more than its beginning.
+def mark(tip: str, *parts: str, series: str = "") -> str:
+    """What stands for a datum: its exact values are its title. series: the key of the legend it belongs to."""
+    named: dict[str, Attribute] = {"data_series": series} if series else {}
+    return group(tooltip(tip.strip()), *parts, class_="mark", **named)
 
-    >>> shortened("finance › accounts › checking › balance", 120)
-    '…ing › balance'
+
+def key(series: str, *parts: str) -> str:
+    """An entry of the legend, which a page can switch off together with its marks."""
+    return group(*parts, class_="key", data_series=series)
+
+
+def row(y: float, name: str, size: float, balance: float, *parts: str) -> str:
+    """A row that a page can sort and filter. size: its importance; balance: mean contribution, signed."""
+    return group(
+        *parts,
+        class_="row",
+        transform=f"translate(0 {y:g})",
+        data_name=name,
+        data_size=f"{size:.9g}",
+        data_balance=f"{balance:.9g}",
+    )
+
+
+def label(content: str, right: float, middle: float, room: float, /, *, given: str = "") -> str:
+    """A name on one or two lines that end at `right`, around the height `middle`; `given` is its value.
+
+    The value stays whole up to 45 % of the room. Cut texts end in an ellipsis, the whole is the title.
     """
-    fits = max(4, int(width / (size * _WIDTH_PER_SIZE)))
-    if len(content) <= fits:
-        return content
-    return "…" + content[len(content) - fits + 1 :].lstrip(" ›=")
+    value = measure.fitted(f"\N{NO-BREAK SPACE}= {given}", room * 0.45, weight=600) if given else ""
+    lines = measure.wrapped(content, room - measure.text_width(value, weight=600))
+    bold = element("tspan", escape(value), font_weight=600) if value else ""
+    whole = f"{content} = {given}" if given else content
+    first = middle + 4.5 - measure.LINE / 2 * (len(lines) - 1)
+    drawn = [
+        element(
+            "text",
+            escape(line_) + (bold if at == len(lines) - 1 else ""),
+            x=right,
+            y=first + measure.LINE * at,
+            text_anchor="end",
+            font_size=TEXT_SIZE,
+            fill=INK,
+        )
+        for at, line_ in enumerate(lines)
+    ]
+    return group(tooltip(whole), *drawn, class_="label")
 
 
-def clipped(content: str, width: float, size: float = TEXT_SIZE) -> str:
-    """The text cut at its end so that it fits the width.
-
-    >>> clipped("an answer of many words", 100)
-    'an answer o…'
-    """
-    fits = max(4, int(width / (size * _WIDTH_PER_SIZE)))
-    return content if len(content) <= fits else content[: fits - 1] + "…"
+def paragraph(content: str, x: float, y: float, width: float, /, *, n_lines: int = 2) -> str:
+    """A small faint note, wrapped, from the left."""
+    lines = measure.wrapped(content, width, SMALL_SIZE, n_lines=n_lines)
+    return group(
+        *(small(line_, x, y + at * measure.LINE, text_anchor="start") for at, line_ in enumerate(lines))
+    )
 
 
 def hatch(name: str, colour: str) -> str:
-    """A pattern of slanted lines, to be filled with by `url(#name)`: tells two colours apart without colour."""
+    """A pattern of slanted lines, to be filled with by `url(#hatch-name)`: tells colours apart without colour."""
     stripe = element("path", d="M-1 1L1 -1M0 6L6 0M5 7L7 5", stroke=BACKGROUND, stroke_width=1.4)
     ground = element("rect", width=6, height=6, fill=colour)
-    drawn = element("pattern", ground + stripe, id=name, width=6, height=6, patternUnits="userSpaceOnUse")
+    drawn = element(
+        "pattern", ground + stripe, id=f"hatch-{name}", width=6, height=6, patternUnits="userSpaceOnUse"
+    )
     return element("defs", drawn)
+
+
+def lowering() -> str:
+    """The definition that `LOWERING` needs."""
+    return hatch("lowers", LOWERS)
 
 
 def arrow(start: float, end: float, top: float, height: float, tip: float = 7.0) -> str:
@@ -111,18 +163,32 @@ def arrow(start: float, end: float, top: float, height: float, tip: float = 7.0)
 
 
 def document(title: str, description: str, body: str, *, width: float, height: float) -> str:
-    """A whole accessible SVG document."""
-    key = hashlib.sha256((title + description + body).encode("utf-8", "replace")).hexdigest()[:10]
-    names = element("title", escape(title), id=f"t{key}") + element("desc", escape(description), id=f"d{key}")
+    """A whole accessible SVG document; names inside it are its own, whatever stands beside it on a page."""
+    identity = hashlib.sha256((title + description + body).encode("utf-8", "replace")).hexdigest()[:10]
+    names = element("title", escape(title), id=f"t{identity}")
+    names += element("desc", escape(description), id=f"d{identity}")
     paper = element("rect", x=0, y=0, width=width, height=height, fill=BACKGROUND)
     return element(
         "svg",
-        names + paper + body,
+        names + paper + _HATCH_NAMES.sub(f"hatch-{identity}-", body),
         xmlns="http://www.w3.org/2000/svg",
         viewBox=f"0 0 {width:g} {height:g}",
         width=f"{width:g}",
         height=f"{height:g}",
         role="img",
-        aria_labelledby=f"t{key} d{key}",
+        aria_labelledby=f"t{identity} d{identity}",
         font_family=FONT,
     )
+
+
+def title_of(drawing: str) -> str:
+    """The title of a document, as plain text."""
+    start = drawing.index(">", drawing.index("<title")) + 1
+    return html.unescape(drawing[start : drawing.index("</title>")])
+
+
+def size_of(drawing: str) -> tuple[float, float]:
+    """(width, height) of a document."""
+    start = drawing.index('viewBox="0 0 ') + len('viewBox="0 0 ')
+    width, height = drawing[start : drawing.index('"', start)].split()
+    return float(width), float(height)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from glasskit.charts import axes
-from glasskit.charts.cohorts import Cohorts, Comparison
-from glasskit.charts.svg import canvas
+from glasskit.charts.svg import canvas, measure, palette
+
+if TYPE_CHECKING:
+    from glasskit.charts.cohorts import Cohorts, Comparison
 
 _LABELS, _BAR, _GAP, _VALUES = 300.0, 13.0, 12.0, 130.0
 _LINE = 20.0
-_COLOURS = ("#1F3B73", "#F2B134", "#3E8E7E", "#B85C9E", "#7B8794", "#A0522D")
+_COLOURS = palette.COHORTS
 
 
 def cohorts(
@@ -30,19 +34,18 @@ def cohorts(
     body.append(_ruler(on, top, floor))
     decimals = axes.decimals_for(largest)
     for index, one in enumerate(chart.comparisons):
-        body.append(_row(chart, one, on, top + row * index, decimals=decimals, axis=axis))
-    if chart.n_left_out:
-        note = f"{chart.n_left_out} weaker features are not shown"
-        body.append(canvas.small(note, _LABELS, floor + 40.0, text_anchor="end"))
+        content = _row(chart, one, on, decimals=decimals, axis=axis)
+        size, balance = max(one.mean_absolute), sum(one.mean) / len(one.mean)
+        body.append(canvas.row(top + row * index, one.label, size, balance, content))
     return canvas.document(title, _description(chart), "".join(body), width=width, height=floor + 54.0)
 
 
 def _hatch(index: int) -> str:
-    return f"glasskit-cohort-{index}"
+    return f"cohort-{index}"
 
 
 def _fill(index: int) -> str:
-    return f"url(#{_hatch(index)})" if index % 2 else _COLOURS[index]
+    return f"url(#hatch-{_hatch(index)})" if index % 2 else _COLOURS[index]
 
 
 def _description(chart: Cohorts) -> str:
@@ -58,8 +61,10 @@ def _description(chart: Cohorts) -> str:
 
 def _key(chart: Cohorts, index: int) -> str:
     one, y = chart.cohorts[index], 24.0 + _LINE * index
-    told = f"{one.name}: {one.n_rows:,} row{'s' if one.n_rows > 1 else ''}, {one.prediction_text} on average"
-    return canvas.group(
+    told = f"{measure.fitted(one.name, 300.0)}: {one.n_rows:,} row{'s' if one.n_rows > 1 else ''}, {one.prediction_text} on average"
+    return canvas.key(
+        f"cohort-{index}",
+        canvas.tooltip(one.name),
         canvas.element("rect", x=_LABELS + 14.0, y=y - 11.0, width=26, height=12, fill=_fill(index)),
         canvas.text(told, _LABELS + 48.0, y),
     )
@@ -78,18 +83,19 @@ def _ruler(on: axes.Scale, top: float, floor: float) -> str:
     return canvas.group(*parts)
 
 
-def _row(
-    chart: Cohorts, one: Comparison, on: axes.Scale, top: float, *, decimals: int, axis: axes.Axis
-) -> str:
-    middle = top + (_BAR * len(chart.cohorts) + _GAP) / 2
-    parts = [canvas.text(canvas.shortened(one.label, _LABELS), _LABELS, middle + 4.5, text_anchor="end")]
+def _row(chart: Cohorts, one: Comparison, on: axes.Scale, *, decimals: int, axis: axes.Axis) -> str:
+    middle = (_BAR * len(chart.cohorts) + _GAP) / 2
+    parts = [canvas.label(one.label, _LABELS, middle, _LABELS - 14.0)]
     for index, cohort in enumerate(chart.cohorts):
-        y, value, mean = top + _GAP / 2 + _BAR * index, one.mean_absolute[index], one.mean[index]
+        y, value, mean = _GAP / 2 + _BAR * index, one.mean_absolute[index], one.mean[index]
         effect = axis.raises if mean > 0 else axis.lowers
-        tip = f"{one.label}, {cohort.name}\nmean |SHAP| {value:.4g}; on average {axes.signed(mean)}: {effect}\n{one.description}"
+        tip = (
+            f"{one.label}, {cohort.name}\nmean |SHAP| {value:.10g}; on average {axes.signed(mean, 10)}: {effect}\n"
+            f"{one.description}"
+        )
         parts.append(
-            canvas.group(
-                canvas.tooltip(tip.strip()),
+            canvas.mark(
+                tip,
                 canvas.element(
                     "rect",
                     x=on.left,
@@ -99,12 +105,13 @@ def _row(
                     fill=_fill(index),
                 ),
                 canvas.small(
-                    f"{value:.{decimals}f}  ({axes.fixed(mean, decimals)})",
+                    f"{axes.fixed(value, decimals).lstrip('+')}  ({axes.fixed(mean, decimals)})",
                     on.x(value) + 5.0,
                     y + _BAR - 3.5,
                     text_anchor="start",
                     font_size=10.5,
                 ),
+                series=f"cohort-{index}",
             )
         )
     return canvas.group(*parts)

@@ -5,12 +5,16 @@ Bars are arrows from the middle: to the right raises, to the left lowers.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from glasskit.charts import axes
-from glasskit.charts.counterfactual import Pair, SideBySide
-from glasskit.charts.svg import canvas
+from glasskit.charts.svg import canvas, measure
+
+if TYPE_CHECKING:
+    from glasskit.charts.counterfactual import Pair, SideBySide
 
 _LABELS, _TOP, _ROW, _BAR, _VALUES = 380.0, 96.0, 46.0, 15.0, 120.0
-_NAMES = {canvas.RAISES: "glasskit-before-raises", canvas.LOWERS: "glasskit-before-lowers"}
+_NAMES = {canvas.RAISES: "before-raises", canvas.LOWERS: "before-lowers"}
 
 
 def counterfactual(
@@ -61,12 +65,16 @@ def _header(chart: SideBySide, on: axes.Scale, width: float) -> str:
         ),
         canvas.text("→", middle, 34.0, text_anchor="middle", font_size=18),
         canvas.text(f"{chart.after_text} after", middle + 26.0, 34.0, font_size=18, font_weight=600),
-        canvas.element(
-            "rect", x=middle - 118.0, y=52.0, width=26, height=12, fill=f"url(#{_NAMES[canvas.RAISES]})"
+        canvas.key(
+            "before",
+            canvas.box(middle - 130.0, 52.0, 26.0, 12.0, fill=f"url(#hatch-{_NAMES[canvas.RAISES]})"),
+            canvas.small("before (hatched)", middle - 98.0, 62.0, text_anchor="start"),
         ),
-        canvas.small("before (hatched)", middle - 86.0, 62.0, text_anchor="start"),
-        canvas.element("rect", x=middle + 26.0, y=52.0, width=26, height=12, fill=canvas.RAISES),
-        canvas.small("after (solid)", middle + 58.0, 62.0, text_anchor="start"),
+        canvas.key(
+            "after",
+            canvas.box(middle + 26.0, 52.0, 26.0, 12.0, fill=canvas.RAISES),
+            canvas.small("after (solid)", middle + 58.0, 62.0, text_anchor="start"),
+        ),
         canvas.small("before → after", width - 14.0, _TOP - 10.0, text_anchor="end"),
     )
 
@@ -90,10 +98,9 @@ def _row(pair: Pair, on: axes.Scale, top: float, *, decimals: int, width: float)
     middle = top + _ROW / 2
     told = f"{axes.fixed(pair.before, decimals)} → {axes.fixed(pair.after, decimals)}"
     parts = [
-        canvas.tooltip(f"{pair.label}\n{told}\n{pair.description}".strip()),
         _label(pair, middle),
-        _bar(pair.before, on, middle - _BAR - 1.0, is_before=True),
-        _bar(pair.after, on, middle + 1.0, is_before=False),
+        _bar(pair, on, middle - _BAR - 1.0, is_before=True),
+        _bar(pair, on, middle + 1.0, is_before=False),
         canvas.text(told, width - 14.0, middle + 4.5, text_anchor="end", font_size=canvas.SMALL_SIZE),
         canvas.line(20.0, top, width - 14.0, top, stroke_dasharray="1 3"),
     ]
@@ -101,22 +108,27 @@ def _row(pair: Pair, on: axes.Scale, top: float, *, decimals: int, width: float)
 
 
 def _label(pair: Pair, middle: float) -> str:
-    name = canvas.shortened(pair.label, _LABELS - 30.0)
     if not pair.is_changed:
-        given = canvas.clipped(f" = {pair.old_text}", 150.0) if pair.old_text else ""
-        name = canvas.shortened(pair.label, _LABELS - canvas.text_width(given) - 10.0)
-        return canvas.text(name + given, _LABELS, middle + 4.5, text_anchor="end", fill=canvas.FAINT_INK)
-    old, new = (canvas.clipped(text or "unknown", 150.0) for text in (pair.old_text, pair.new_text))
+        return canvas.label(pair.label, _LABELS, middle, _LABELS - 14.0, given=pair.old_text)
+    name = measure.fitted(pair.label, _LABELS - 30.0, weight=600)
+    old, new = (
+        measure.fitted(text or "unknown", 155.0, weight=600) for text in (pair.old_text, pair.new_text)
+    )
+    whole = f"{pair.label}: {pair.old_text or 'unknown'} → {pair.new_text or 'unknown'}"
     return canvas.group(
+        canvas.tooltip(whole),
         canvas.text(name, _LABELS, middle - 4.0, text_anchor="end", font_weight=600),
         canvas.text(f"{old} → {new}", _LABELS, middle + 14.0, text_anchor="end", font_weight=600),
     )
 
 
-def _bar(value: float, on: axes.Scale, top: float, *, is_before: bool) -> str:
+def _bar(pair: Pair, on: axes.Scale, top: float, *, is_before: bool) -> str:
+    value, when = (pair.before, "before") if is_before else (pair.after, "after")
     if not value:
         return ""
     colour = canvas.RAISES if value > 0 else canvas.LOWERS
-    fill = f"url(#{_NAMES[colour]})" if is_before else colour
+    fill = f"url(#hatch-{_NAMES[colour]})" if is_before else colour
     path = canvas.arrow(on.x(0.0), on.x(value), top, _BAR)
-    return canvas.element("path", d=path, fill=fill, stroke=colour, stroke_width=1)
+    drawn = canvas.element("path", d=path, fill=fill, stroke=colour, stroke_width=1)
+    tip = f"{pair.label}\n{when}: {axes.signed(value, 10)}\n{pair.description}"
+    return canvas.mark(tip, drawn, series=when)

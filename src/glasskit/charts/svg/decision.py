@@ -5,9 +5,13 @@ Rows that end above the baseline are red and whole, rows that end below are gree
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from glasskit.charts import axes
-from glasskit.charts.decision import Decision, Path
-from glasskit.charts.svg import canvas
+from glasskit.charts.svg import canvas, measure
+
+if TYPE_CHECKING:
+    from glasskit.charts.decision import Decision, Path
 
 _LABELS, _TOP, _ROW, _BOTTOM = 300.0, 66.0, 30.0, 92.0
 
@@ -28,8 +32,11 @@ def decision(
     for path in sorted(chart.paths, key=lambda path: path.is_marked):
         body.append(_path(chart, path, on, floor))
     marked = "  ·  ".join(f"row {path.row}: {path.prediction_text}" for path in chart.paths if path.is_marked)
+    if len(chart.paths) < chart.n_rows:
+        note = f"{len(chart.paths):,} of {chart.n_rows:,} rows are drawn"
+        body.append(canvas.small(note, _LABELS, floor + 18.0, text_anchor="end"))
     if marked:
-        told = canvas.clipped(marked, width - 40.0)
+        told = measure.fitted(marked, width - 40.0, weight=600)
         body.append(canvas.text(told, width / 2, floor + _BOTTOM, text_anchor="middle", font_weight=600))
     height = floor + _BOTTOM + (20.0 if marked else 0.0)
     return canvas.document(title, _description(chart), "".join(body), width=width, height=height)
@@ -56,7 +63,7 @@ def _frame(chart: Decision, axis: axes.Axis, on: axes.Scale, floor: float) -> st
         parts.append(
             canvas.line(on.left, floor - _ROW * index, on.right, floor - _ROW * index, stroke_dasharray="1 3")
         )
-        parts.append(canvas.text(canvas.shortened(label, _LABELS), _LABELS, y + 4.5, text_anchor="end"))
+        parts.append(canvas.label(label, _LABELS, y, _LABELS - 14.0))
     middle, base = (on.left + on.right) / 2, on.x(chart.base_margin)
     parts.append(canvas.line(base, _TOP, base, floor, stroke=canvas.FAINT_INK, stroke_dasharray="2 3"))
     label = axis.label or ("Prediction (%)" if chart.link == "logistic" else "Prediction")
@@ -68,18 +75,24 @@ def _frame(chart: Decision, axis: axes.Axis, on: axes.Scale, floor: float) -> st
 def _legend(axis: axes.Axis, middle: float, y: float) -> str:
     below, above = "ends below the baseline", "ends above the baseline"
     return canvas.group(
-        canvas.line(
-            middle - 214.0,
-            y - 4.0,
-            middle - 180.0,
-            y - 4.0,
-            stroke=canvas.LOWERS,
-            stroke_width=2,
-            stroke_dasharray="6 3",
+        canvas.key(
+            "below",
+            canvas.line(
+                middle - 214.0,
+                y - 4.0,
+                middle - 180.0,
+                y - 4.0,
+                stroke=canvas.LOWERS,
+                stroke_width=2,
+                stroke_dasharray="6 3",
+            ),
+            canvas.small(below, middle - 174.0, y, text_anchor="start"),
         ),
-        canvas.small(below, middle - 174.0, y, text_anchor="start"),
-        canvas.line(middle + 20.0, y - 4.0, middle + 54.0, y - 4.0, stroke=canvas.RAISES, stroke_width=2),
-        canvas.small(above, middle + 60.0, y, text_anchor="start"),
+        canvas.key(
+            "above",
+            canvas.line(middle + 20.0, y - 4.0, middle + 54.0, y - 4.0, stroke=canvas.RAISES, stroke_width=2),
+            canvas.small(above, middle + 60.0, y, text_anchor="start"),
+        ),
         canvas.small(f"to the right {axis.raises}, to the left {axis.lowers}", middle, y + 22.0),
     )
 
@@ -91,7 +104,6 @@ def _path(chart: Decision, path: Path, on: axes.Scale, floor: float) -> str:
     crowd = min(1.0, max(0.25, 12.0 / len(chart.paths)))
     line = canvas.element(
         "path",
-        canvas.tooltip(f"row {path.row}\n{path.prediction_text} predicted"),
         d=drawn,
         fill="none",
         stroke=canvas.RAISES if raised else canvas.LOWERS,
@@ -100,9 +112,10 @@ def _path(chart: Decision, path: Path, on: axes.Scale, floor: float) -> str:
         stroke_linejoin="round",
         **({} if raised else {"stroke_dasharray": "6 3"}),
     )
+    tip, series = f"row {path.row}\n{path.prediction_text} predicted", "above" if raised else "below"
     if not path.is_marked:
-        return line
+        return canvas.mark(tip, line, series=series)
     x, y = points[-1]
     number = canvas.small(str(path.row), x, y - 8.0, fill=canvas.INK, font_weight=600)
     dot = canvas.element("circle", cx=x, cy=y, r=4, fill=canvas.INK)
-    return canvas.group(line, dot, number)
+    return canvas.mark(tip, line, dot, number, series=series)

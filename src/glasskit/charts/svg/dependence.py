@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from glasskit.charts import axes
-from glasskit.charts.dependence import Dependence, Point
-from glasskit.charts.svg import canvas, shades
+from glasskit.charts.svg import canvas, measure, shades
+
+if TYPE_CHECKING:
+    from glasskit.charts.dependence import Cell, Dependence, Point
 
 _LEFT, _TOP, _BOTTOM, _MISSING = 96.0, 24.0, 84.0, 70.0
 _HEIGHT, _RADIUS = 470.0, 3.2
+_LARGEST_CELL = 9.0
 _MOST_CATEGORIES_LABELLED = 30
 
 
@@ -18,38 +23,54 @@ def dependence(
 ) -> str:
     """The dependence chart as an SVG document."""
     axis = axis or axes.Axis()
-    has_missing = any(point.x is None for point in chart.points)
+    marks: tuple[Point | Cell, ...] = (*chart.points, *chart.cells)
+    has_missing = any(mark.x is None for mark in marks)
     right = width - 24.0 - (_MISSING if has_missing else 0.0)
-    known = [point.x for point in chart.points if point.x is not None] or [0.0]
+    known = [mark.x for mark in marks if mark.x is not None] or [0.0]
     across = axes.scale(known, left=_LEFT, right=right, padding=0.04)
     if chart.categories:
         across = axes.Scale(low=-0.6, high=len(chart.categories) - 0.4, left=_LEFT, right=right)
     floor = _HEIGHT - _BOTTOM
-    heights = axes.scale([point.contribution for point in chart.points] + [0.0], left=floor, right=_TOP)
+    heights = axes.scale([mark.contribution for mark in marks] + [0.0], left=floor, right=_TOP)
     body = [_frame(chart, axis, across, heights, floor)]
     if has_missing:
         middle = right + _MISSING / 2
         body.append(canvas.line(right + 6.0, _TOP, right + 6.0, floor, stroke_dasharray="2 3"))
         body.append(canvas.small("missing", middle, floor + 18.0))
+    most = max((cell.n_rows for cell in chart.cells), default=1)
+    for cell in chart.cells:
+        x = right + _MISSING / 2 if cell.x is None else across.x(cell.x)
+        body.append(_cell(chart, cell, x, heights.x(cell.contribution), most))
     for point in chart.points:
         x = right + _MISSING / 2 if point.x is None else across.x(point.x)
         spread = 0.0 if point.x is not None and not chart.categories else _jitter(point.row, chart, across)
         body.append(_point(chart, point, x + spread, heights.x(point.contribution)))
     if chart.colour_name is not None:
-        prefix = canvas.shortened(chart.colour_label, 240.0)
-        listed = shades.listed(_HEIGHT - 16.0, prefix, chart.colour_categories)
-        body.append(listed if chart.colour_categories else shades.legend(_HEIGHT - 16.0, prefix=prefix))
+        body.append(_legend(chart, width))
+    height = _HEIGHT
+    if chart.cells:
+        note = f"{chart.n_rows:,} rows, counted: the larger a square, the more rows are near it."
+        body.append(canvas.paragraph(note, _LEFT, _HEIGHT + 6.0, right - _LEFT))
+        height += 38.0
     described = _description(chart)
     return canvas.document(
-        title or f"What {chart.label} does", described, "".join(body), width=width, height=_HEIGHT
+        title or f"What {chart.label} does", described, "".join(body), width=width, height=height
     )
 
 
+def _legend(chart: Dependence, width: float) -> str:
+    y = _HEIGHT - 16.0
+    if not chart.colour_categories:
+        return shades.legend(24.0, y, prefix=chart.colour_label, room=260.0)
+    return shades.listed(24.0, y, chart.colour_label, chart.colour_categories, room=width - 48.0)
+
+
 def _description(chart: Dependence) -> str:
-    values = [point.contribution for point in chart.points]
+    marks: tuple[Point | Cell, ...] = (*chart.points, *chart.cells)
+    values = [mark.contribution for mark in marks]
     coloured = f", coloured by {chart.colour_label}" if chart.colour_name else ""
     return (
-        f"{len(values):,} rows{coloured}. Contributions of {chart.label} from {axes.signed(min(values))} "
+        f"{chart.n_rows:,} rows{coloured}. Contributions of {chart.label} from {axes.signed(min(values))} "
         f"to {axes.signed(max(values))}."
     )
 
@@ -79,7 +100,7 @@ def _frame(chart: Dependence, axis: axes.Axis, across: axes.Scale, heights: axes
         )
     turned = f"rotate(-90 42 {middle:g})"
     parts.append(canvas.small("SHAP value", 42.0, middle, transform=turned))
-    name = canvas.shortened(chart.label, across.right - _LEFT)
+    name = measure.fitted(chart.label, across.right - _LEFT, canvas.SMALL_SIZE, weight=600)
     parts.append(
         canvas.small(name, (_LEFT + across.right) / 2, floor + 40.0, font_weight=600, fill=canvas.INK)
     )
@@ -94,17 +115,16 @@ def _marks(chart: Dependence, across: axes.Scale) -> Sequence[tuple[float, str]]
         return []
     room = (across.right - across.left) / len(chart.categories)
     return [
-        (float(at), canvas.clipped(text, room, canvas.SMALL_SIZE)) for at, text in enumerate(chart.categories)
+        (float(at), measure.fitted(text, room, canvas.SMALL_SIZE)) for at, text in enumerate(chart.categories)
     ]
 
 
 def _point(chart: Dependence, point: Point, x: float, y: float) -> str:
-    tip = f"{chart.label} = {point.value_text}\n{axes.signed(point.contribution)} (row {point.row})"
+    tip = f"{chart.label} = {point.value_text}\n{axes.signed(point.contribution, 10)} (row {point.row})"
     if chart.colour_name is not None:
         tip += f"\n{chart.colour_label} = {point.colour_text}"
-    return canvas.element(
+    circle = canvas.element(
         "circle",
-        canvas.tooltip(tip),
         cx=x,
         cy=y,
         r=_RADIUS,
@@ -112,3 +132,20 @@ def _point(chart: Dependence, point: Point, x: float, y: float) -> str:
         stroke=canvas.BACKGROUND,
         stroke_width=0.5,
     )
+    return canvas.mark(tip, circle, series=_series(chart, point.level))
+
+
+def _cell(chart: Dependence, cell: Cell, x: float, y: float, most: int) -> str:
+    size = max(1.6, _LARGEST_CELL * math.sqrt(cell.n_rows / most))
+    tip = f"{chart.label} about {chart.place_text(cell.x)}\nabout {axes.signed(cell.contribution)}: {cell.n_rows:,} rows"
+    fill = shades.shade(cell.level) if chart.colour_name is not None else shades.PLAIN
+    square = canvas.box(x - size / 2, y - size / 2, size, size, fill=fill)
+    return canvas.mark(tip, square, series=_series(chart, cell.level))
+
+
+def _series(chart: Dependence, level: float | None) -> str:
+    if chart.colour_name is None:
+        return ""
+    if chart.colour_categories and level is not None:
+        return f"at-{round(level * (len(chart.colour_categories) - 1))}"
+    return shades.series(level)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from glasskit.charts import axes
-from glasskit.charts.force import Force
-from glasskit.charts.svg import canvas
-from glasskit.charts.waterfall import Step
+from glasskit.charts.svg import canvas, measure
+
+if TYPE_CHECKING:
+    from glasskit.charts.force import Force
+    from glasskit.charts.waterfall import Step
 
 _TOP, _BAR, _SIDE = 92.0, 34.0, 40.0
-_LABEL_ROW, _N_LABEL_ROWS = 17.0, 4
-_HATCH = "glasskit-lowers"
+_LABELS_TOP = _TOP + _BAR + 66.0
+_LABEL_ROW, _MOST_LABEL_ROWS, _WIDEST_LABEL = 17.0, 7, 420.0
 
 
 def force(
@@ -28,12 +31,14 @@ def force(
     lowered = sum(-step.contribution for step in chart.lowering)
     reach = [whole.margin - raised, whole.margin + lowered, whole.base_margin]
     on = axes.scale(reach, left=_SIDE, right=width - _SIDE, padding=0.03)
-    body = [canvas.hatch(_HATCH, canvas.LOWERS), _ruler(chart, axis, on)]
+    body = [canvas.lowering(), _ruler(chart, axis, on)]
     body += _segments(chart.raising, whole.margin, on, canvas.RAISES)
-    body += _segments(chart.lowering, whole.margin, on, f"url(#{_HATCH})")
+    body += _segments(chart.lowering, whole.margin, on, canvas.LOWERING)
     body.append(_marker(whole.prediction_text + " predicted", on.x(whole.margin), 40.0, on, bold=True))
     body.append(_marker(whole.baseline_text + " baseline", on.x(whole.base_margin), 60.0, on, bold=False))
-    height = _TOP + _BAR + 74.0 + _LABEL_ROW * _N_LABEL_ROWS + 34.0
+    rows = _labels(chart, on)
+    body += [label for row in rows for label in row]
+    height = _LABELS_TOP + _LABEL_ROW * max(1, len(rows)) + 34.0
     body.append(_legend(axis, width / 2, height - 12.0))
     return canvas.document(title, _description(chart), "".join(body), width=width, height=height)
 
@@ -53,50 +58,69 @@ def _named(step: Step) -> str:
 
 
 def _segments(steps: Sequence[Step], meeting: float, on: axes.Scale, fill: str) -> list[str]:
-    """Arrows away from the meeting point, each pointing to it, with labels below in rows that do not overlap."""
-    drawn, labels, at = list[str](), list[str](), meeting
-    taken = [(0.0, 0.0)] * _N_LABEL_ROWS
-    free = [False] * _N_LABEL_ROWS
+    """Arrows away from the meeting point, each pointing to it."""
+    drawn, at = list[str](), meeting
     for step in steps:
-        outer, inner = on.x(at - step.contribution), on.x(at)
         path = canvas.element(
             "path",
-            d=canvas.arrow(outer, inner, _TOP, _BAR, tip=9.0),
+            d=canvas.arrow(on.x(at - step.contribution), on.x(at), _TOP, _BAR, tip=9.0),
             fill=fill,
             stroke=canvas.BACKGROUND,
             stroke_width=1,
         )
-        tip = f"{_named(step)}\n{axes.signed(step.contribution)} ({step.effect_text})\n{step.description}"
-        drawn.append(canvas.group(canvas.tooltip(tip.strip()), path))
-        labels += _label(step, (outer + inner) / 2, on, taken, free)
+        tip = f"{_named(step)}\n{axes.signed(step.contribution, 10)} ({step.effect_text})\n{step.description}"
+        series = "raises" if step.contribution > 0 else "lowers"
+        drawn.append(canvas.mark(tip, path, series=series))
         at -= step.contribution
-    return [*drawn, *labels]
+    return drawn
 
 
-def _label(
-    step: Step, middle: float, on: axes.Scale, taken: list[tuple[float, float]], used: list[bool]
-) -> list[str]:
-    """A label under its segment, in the first row with room on this side; none if every row is full."""
-    text = canvas.shortened(_named(step), 240.0, canvas.SMALL_SIZE)
-    half = canvas.text_width(text, canvas.SMALL_SIZE) / 2
-    centre = min(max(middle, on.left + half - 20.0), on.right - half + 20.0)
-    raises = step.contribution > 0
-    for row in range(_N_LABEL_ROWS):
-        left, right = taken[row]
-        edge = centre + half if raises else centre - half
-        if not used[row] or (edge < left - 6.0 if raises else edge > right + 6.0):
-            taken[row], used[row] = (centre - half, centre + half), True
-            y = _TOP + _BAR + 66.0 + row * _LABEL_ROW
-            halo: dict[str, canvas.Attribute] = {
-                "stroke": canvas.BACKGROUND,
-                "stroke_width": 4,
-                "paint_order": "stroke",
-            }
-            return [
-                canvas.line(middle, _TOP + _BAR + 34.0, middle, y - 11.0),
-                canvas.small(text, centre, y, fill=canvas.INK, **halo),
-            ]
-    return []
+def _middles(steps: Sequence[Step], meeting: float, on: axes.Scale) -> list[tuple[Step, float]]:
+    """Each step with the middle of its segment."""
+    placed, at = list[tuple["Step", float]](), meeting
+    for step in steps:
+        placed.append((step, (on.x(at - step.contribution) + on.x(at)) / 2))
+        at -= step.contribution
+    return placed
+
+
+def _labels(chart: Force, on: axes.Scale) -> list[list[str]]:
+    """Labels under their segments, in rows where none touches another, the strongest first.
+
+    What finds no room in the last row has no label; its tooltip and the description have its name.
+    """
+    placed = [
+        *_middles(chart.raising, chart.chart.margin, on),
+        *_middles(chart.lowering, chart.chart.margin, on),
+    ]
+    rows: list[list[str]] = []
+    taken: list[list[tuple[float, float]]] = []
+    for step, middle in sorted(placed, key=lambda one: -abs(one[0].contribution)):
+        text = measure.fitted(_named(step), _WIDEST_LABEL, canvas.SMALL_SIZE)
+        half = measure.text_width(text, canvas.SMALL_SIZE) / 2
+        centre = min(max(middle, on.left + half - 20.0), on.right - half + 20.0)
+        left, right = min(centre - half, middle) - 8.0, max(centre + half, middle) + 8.0
+        row = next(
+            (at for at, ends in enumerate(taken) if all(right < start or end < left for start, end in ends)),
+            len(rows),
+        )
+        if row == _MOST_LABEL_ROWS:
+            continue
+        if row == len(rows):
+            rows.append([])
+            taken.append([])
+        for above in taken[: row + 1]:
+            above.append((left, right) if above is taken[row] else (middle - 2.0, middle + 2.0))
+        rows[row].append(_label(step, text, middle, centre, _LABELS_TOP + row * _LABEL_ROW))
+    return rows
+
+
+def _label(step: Step, text: str, middle: float, centre: float, y: float) -> str:
+    return canvas.group(
+        canvas.tooltip(_named(step)),
+        canvas.line(middle, _TOP + _BAR + 34.0, middle, y - 11.0),
+        canvas.small(text, centre, y, fill=canvas.INK),
+    )
 
 
 def _ruler(chart: Force, axis: axes.Axis, on: axes.Scale) -> str:
@@ -115,19 +139,26 @@ def _ruler(chart: Force, axis: axes.Axis, on: axes.Scale) -> str:
 
 
 def _marker(text: str, x: float, y: float, on: axes.Scale, *, bold: bool) -> str:
-    anchor = "start" if x < on.left + 80.0 else "end" if x > on.right - 80.0 else "middle"
+    half = measure.text_width(text, weight=700) / 2
+    anchor = "start" if x < on.left + half else "end" if x > on.right - half else "middle"
     line = canvas.line(x, y + 5.0, x, _TOP + _BAR + 12.0, stroke=canvas.INK if bold else canvas.FAINT_INK)
     return canvas.group(line, canvas.text(text, x, y, text_anchor=anchor, font_weight=700 if bold else 400))
 
 
 def _legend(axis: axes.Axis, middle: float, y: float) -> str:
     return canvas.group(
-        canvas.small(axis.raises, middle - 42.0, y, text_anchor="end"),
-        canvas.element(
-            "path", d=canvas.arrow(middle - 36.0, middle - 8.0, y - 10.0, 12.0), fill=canvas.RAISES
+        canvas.key(
+            "raises",
+            canvas.small(axis.raises, middle - 42.0, y, text_anchor="end"),
+            canvas.element(
+                "path", d=canvas.arrow(middle - 36.0, middle - 8.0, y - 10.0, 12.0), fill=canvas.RAISES
+            ),
         ),
-        canvas.element(
-            "path", d=canvas.arrow(middle + 36.0, middle + 8.0, y - 10.0, 12.0), fill=f"url(#{_HATCH})"
+        canvas.key(
+            "lowers",
+            canvas.element(
+                "path", d=canvas.arrow(middle + 36.0, middle + 8.0, y - 10.0, 12.0), fill=canvas.LOWERING
+            ),
+            canvas.small(axis.lowers, middle + 42.0, y, text_anchor="start"),
         ),
-        canvas.small(axis.lowers, middle + 42.0, y, text_anchor="start"),
     )

@@ -7,17 +7,20 @@ drown every interaction; the legend is drawn with the same rule.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from glasskit.charts import axes
-from glasskit.charts.interaction import HeatMap
-from glasskit.charts.svg import canvas
+from glasskit.charts.svg import canvas, measure, palette
+
+if TYPE_CHECKING:
+    from glasskit.charts.interaction import HeatMap
 
 _LABELS = 270.0
 _HEADER = 150.0
 _SMALLEST_CELL, _LARGEST_CELL = 26.0, 60.0
 _CELL_FOR_NUMBERS = 38.0
 _LEGEND = 70.0
-_RAISES, _LOWERS, _PAPER = (255, 87, 51), (105, 174, 53), (255, 255, 255)
+_STRONG, _INK_ON_COLOUR = 0.55, "#14181D"
 
 
 def heat_map(
@@ -59,18 +62,16 @@ def _labels(chart: HeatMap, cell: float) -> str:
     parts = []
     for index, label in enumerate(chart.labels):
         middle = (index + 0.5) * cell
-        name = canvas.text(
-            canvas.shortened(label, _LABELS - 10.0), _LABELS - 10.0, _HEADER + middle + 4.5, text_anchor="end"
-        )
+        parts.append(canvas.label(label, _LABELS - 10.0, _HEADER + middle, _LABELS - 20.0))
         x, y = _LABELS + middle + 3.0, _HEADER - 8.0
         head = canvas.text(
-            canvas.shortened(label, _HEADER * 1.1, canvas.SMALL_SIZE),
+            measure.fitted(label, _HEADER * 1.25, canvas.SMALL_SIZE),
             x,
             y,
             font_size=canvas.SMALL_SIZE,
             transform=f"rotate(-45 {x:.1f} {y:.1f})",
         )
-        parts += [canvas.group(canvas.tooltip(label), name), canvas.group(canvas.tooltip(label), head)]
+        parts.append(canvas.group(canvas.tooltip(label), head))
     return "".join(parts)
 
 
@@ -78,12 +79,11 @@ def _cell(chart: HeatMap, row: int, column: int, size: float) -> str:
     value = chart.values[row][column]
     x, y = _LABELS + column * size, _HEADER + row * size
     if row == column:
-        tip = f"{chart.labels[row]}\nmain effect {axes.signed(value)}"
+        tip = f"{chart.labels[row]}\nmain effect {axes.signed(value, 10)}"
     else:
         pair = f"{chart.labels[row]} with {chart.labels[column]}"
-        tip = f"{pair}\n{axes.signed(value)} here, {axes.signed(2 * value)} as a pair"
+        tip = f"{pair}\n{axes.signed(value, 10)} here, {axes.signed(2 * value, 10)} as a pair"
     parts = [
-        canvas.tooltip(tip),
         canvas.element(
             "rect",
             x=x,
@@ -95,13 +95,25 @@ def _cell(chart: HeatMap, row: int, column: int, size: float) -> str:
         ),
     ]
     if size >= _CELL_FOR_NUMBERS and abs(value) >= 0.005 * chart.largest:
-        number = f"{value:+.2f}".replace("-", "−")
-        parts.append(
-            canvas.text(
-                number, x + size / 2, y + size / 2 + 4.0, text_anchor="middle", font_size=canvas.SMALL_SIZE
-            )
-        )
-    return canvas.group(*parts)
+        number = _number(value)
+        ink = canvas.INK if _strength(value, chart.largest) < _STRONG else _INK_ON_COLOUR
+        middle: dict[str, canvas.Attribute] = {
+            "text_anchor": "middle",
+            "font_size": canvas.SMALL_SIZE,
+            "fill": ink,
+        }
+        parts.append(canvas.text(number, x + size / 2, y + size / 2 + 4.0, **middle))
+    elif value < 0 and abs(value) >= 0.02 * chart.largest:
+        inset = size * 0.25
+        parts.append(canvas.line(x + inset, y + size - inset, x + size - inset, y + inset, stroke=canvas.INK))
+    series = "raises" if value > 0 else "lowers" if value < 0 else "none"
+    return canvas.mark(tip, *parts, series=series)
+
+
+def _number(value: float) -> str:
+    if 0.005 <= abs(value) < 1000:
+        return axes.fixed(value, 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0)
+    return f"{value:+.0e}".replace("-", "−", 1)
 
 
 def _outline(index: int, size: float) -> str:
@@ -112,11 +124,15 @@ def _outline(index: int, size: float) -> str:
     )
 
 
+def _strength(value: float, largest: float) -> float:
+    """0..1; what is beyond the largest value of a named feature has the full colour."""
+    return math.sqrt(min(1.0, abs(value) / largest)) if largest else float(value != 0)
+
+
 def _colour(value: float, largest: float) -> str:
-    strength = math.sqrt(abs(value) / largest) if largest else 0.0
-    goal = _RAISES if value > 0 else _LOWERS
-    mixed = (round(paper + (full - paper) * strength) for paper, full in zip(_PAPER, goal, strict=True))
-    return "#" + "".join(f"{part:02X}" for part in mixed)
+    strength = _strength(value, largest)
+    ramp = palette.STRENGTHS_RAISING if value > 0 else palette.STRENGTHS_LOWERING
+    return ramp[round(strength * (palette.N_STRENGTHS - 1))]
 
 
 def _legend(chart: HeatMap, axis: axes.Axis, y: float) -> str:
@@ -136,12 +152,15 @@ def _legend(chart: HeatMap, axis: axes.Axis, y: float) -> str:
         )
     end = _LABELS + n_steps * size
     labels = ((_LABELS, -chart.largest), ((_LABELS + end) / 2, 0.0), (end, chart.largest))
-    parts += [
-        canvas.text(axes.signed(at, 3), x, y + 28.0, text_anchor="middle", font_size=canvas.SMALL_SIZE)
-        for x, at in labels
-    ]
-    parts.append(
-        canvas.text(axis.lowers, _LABELS - 10.0, y + 10.0, text_anchor="end", font_size=canvas.SMALL_SIZE)
+    for x, at in labels:
+        told = axes.signed(at, 3)
+        parts.append(canvas.text(told, x, y + 28.0, text_anchor="middle", font_size=canvas.SMALL_SIZE))
+    if any(abs(value) > chart.largest for values in chart.values for value in values):
+        note = "other features together may go beyond"
+        parts.append(canvas.small(note, end + 60.0, y + 28.0, text_anchor="start"))
+    lowers = canvas.text(
+        f"{axis.lowers} (−)", _LABELS - 10.0, y + 10.0, text_anchor="end", font_size=canvas.SMALL_SIZE
     )
-    parts.append(canvas.text(axis.raises, end + 10.0, y + 10.0, font_size=canvas.SMALL_SIZE))
+    raises = canvas.text(f"{axis.raises} (+)", end + 10.0, y + 10.0, font_size=canvas.SMALL_SIZE)
+    parts += [canvas.key("lowers", lowers), canvas.key("raises", raises)]
     return canvas.group(*parts)

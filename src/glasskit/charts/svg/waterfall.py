@@ -6,18 +6,21 @@ labels say the prediction. Bars are arrows: their direction shows without colour
 
 from __future__ import annotations
 
-from glasskit.charts import axes
-from glasskit.charts.svg import canvas
-from glasskit.charts.waterfall import Step, Waterfall
+from typing import TYPE_CHECKING
 
-_ROW = 30.0
+from glasskit.charts import axes
+from glasskit.charts.svg import canvas, measure
+
+if TYPE_CHECKING:
+    from glasskit.charts.waterfall import Step, Waterfall
+
+_ROW = 32.0
 _BAR = 20.0
 _TOP = 58.0
 _BOTTOM = 98.0
 _FEWEST, _MOST = 130.0, 400.0
 _VALUES = 96.0
 _GAP = 14.0
-_BOLD = 1.12
 _UNIT = {"logistic": "log-odds", "exp": "log"}
 _PER_LINK = {"logistic": "Prediction (%)", "identity": "Prediction"}
 
@@ -33,7 +36,7 @@ def waterfall(
     axis = axis or axes.Axis()
     margins = [chart.base_margin, chart.margin]
     margins += [step.end_margin for step in chart.steps]
-    longest = max((canvas.text_width(_named(step)) for step in chart.steps), default=0.0)
+    longest = max((measure.text_width(_named(step), weight=600) for step in chart.steps), default=0.0)
     on = axes.scale(margins, left=min(_MOST, max(_FEWEST, longest + 20.0)) + _GAP, right=width - _VALUES)
     floor = _TOP + _ROW * len(chart.steps)
     body = [
@@ -76,20 +79,27 @@ def _axis(chart: Waterfall, axis: axes.Axis, on: axes.Scale, floor: float) -> st
 
 def _legend(axis: axes.Axis, middle: float, y: float) -> str:
     return canvas.group(
-        canvas.small(axis.lowers, middle - 42.0, y, text_anchor="end"),
-        canvas.element(
-            "path", d=canvas.arrow(middle - 10.0, middle - 36.0, y - 9.0, 11.0), fill=canvas.LOWERS
+        canvas.key(
+            "lowers",
+            canvas.small(axis.lowers, middle - 42.0, y, text_anchor="end"),
+            canvas.element(
+                "path", d=canvas.arrow(middle - 10.0, middle - 36.0, y - 9.0, 11.0), fill=canvas.LOWERS
+            ),
         ),
-        canvas.element(
-            "path", d=canvas.arrow(middle + 10.0, middle + 36.0, y - 9.0, 11.0), fill=canvas.RAISES
+        canvas.key(
+            "raises",
+            canvas.element(
+                "path", d=canvas.arrow(middle + 10.0, middle + 36.0, y - 9.0, 11.0), fill=canvas.RAISES
+            ),
+            canvas.small(axis.raises, middle + 42.0, y, text_anchor="start"),
         ),
-        canvas.small(axis.raises, middle + 42.0, y, text_anchor="start"),
     )
 
 
 def _marker(label: str, x: float, on: axes.Scale, *, above: bool, floor: float) -> str:
     """A dotted line through the chart with its text at one end, kept inside the plot."""
-    anchor = "start" if x < on.left + 70.0 else "end" if x > on.right - 70.0 else "middle"
+    half = measure.text_width(label, weight=600) / 2
+    anchor = "start" if x < on.left + half else "end" if x > on.right - half else "middle"
     y_text = _TOP - 20.0 if above else floor + 18.0
     at = min(max(x, on.left), on.right)
     return canvas.group(
@@ -103,7 +113,8 @@ def _marker(label: str, x: float, on: axes.Scale, *, above: bool, floor: float) 
 def _row(step: Step, on: axes.Scale, top: float, *, effect: str, width: float, is_first: bool) -> str:
     middle = top + _ROW / 2
     start, end = on.x(step.start_margin), on.x(step.end_margin)
-    parts = [canvas.tooltip(_tip(step)), _label(step, on.left - _GAP, middle)]
+    right = on.left - _GAP
+    parts = [canvas.label(step.label, right, middle, right - 8.0, given=step.value_text)]
     if not is_first:
         parts.append(
             canvas.line(start, middle + _BAR / 2, start, middle + _ROW - _BAR / 2, stroke=canvas.FAINT_INK)
@@ -112,25 +123,10 @@ def _row(step: Step, on: axes.Scale, top: float, *, effect: str, width: float, i
         colour = canvas.RAISES if step.raises else canvas.LOWERS
         parts.append(canvas.element("path", d=canvas.arrow(start, end, middle - _BAR / 2, _BAR), fill=colour))
     parts.append(canvas.text(effect, width - _GAP, middle + 4.5, text_anchor="end"))
-    return canvas.group(*parts)
+    series = "raises" if step.raises else "lowers" if step.contribution else "none"
+    return canvas.mark(_tip(step), *parts, series=series)
 
 
 def _tip(step: Step) -> str:
-    lines = [_named(step), f"{axes.signed(step.contribution)} ({step.effect_text})", step.description]
+    lines = [_named(step), f"{axes.signed(step.contribution, 10)} ({step.effect_text})", step.description]
     return "\n".join(text for text in lines if text)
-
-
-def _label(step: Step, room: float, middle: float) -> str:
-    """`label = value`; the value is kept whole, the label gives way."""
-    given = canvas.clipped(f" = {step.value_text}", room * 0.45) if step.value_text else ""
-    name = canvas.shortened(step.label, room - canvas.text_width(given) * _BOLD)
-    bold = canvas.element("tspan", canvas.escape(given), font_weight=600) if given else ""
-    return canvas.element(
-        "text",
-        canvas.escape(name) + bold,
-        x=room,
-        y=middle + 4.5,
-        text_anchor="end",
-        font_size=canvas.TEXT_SIZE,
-        fill=canvas.INK,
-    )

@@ -1,0 +1,1 @@
+"""The script and the style sheet of interactive pages; `page` reads them."""
