@@ -13,6 +13,7 @@ from glasskit.explain import explanations, games, grouped, sampling, shap_object
 
 Floats = npt.NDArray[np.float64]
 Method = Literal["auto", "kernel", "permutation"]
+Space = Literal["margin", "log-odds", "prediction", "probability"]
 _MOST_PLAYERS_OF_PAIRS = 12
 
 
@@ -56,10 +57,13 @@ class Explainer:
     """Explains the predictions of a model: `explainer(X)`.
 
     model: a tree ensemble (a file, a booster, an estimator, whatever `trees.load` reads), which is
-        explained exactly, in the space of its margin; or an object with predict_proba or predict, or a
-        predict function, which is asked, with a background, in the space of its predictions.
+        explained exactly; or an object with predict_proba or predict, or a predict function, which is
+        asked, with a background.
     background: rows to explain against. feature_groups: group -> columns that count as one.
-    space: "log-odds" explains what a function predicts as a probability in log-odds; not for trees.
+    space: what contributions add up to. "margin", or "log-odds" where that is what the margin is: the default
+        for trees. "prediction", or "probability" where that is what is predicted: the default for models that
+        are asked; trees need a background for it (`trees.against` has the definition). A model that is asked
+        has no margin, but its probabilities can be explained in "log-odds".
     method, n_samples, seed: for models that are asked; see `explain.sampling`.
     """
 
@@ -70,20 +74,18 @@ class Explainer:
         feature_groups: Mapping[str, Sequence[str]] | None = None,
         *,
         feature_names: Sequence[str] | None = None,
-        space: games.Space | None = None,
+        space: Space | None = None,
         method: Method = "auto",
         n_samples: int | None = None,
         seed: int = 0,
     ) -> None:
         self._groups = feature_groups
         self._method, self._n_samples, self._seed = method, n_samples, seed
-        self._trees = _trees(model, background) if method == "auto" else None
+        self._trees = _trees(model, background, space) if method == "auto" else None
         self._question: sampling.Question | None = None
         if self._trees is not None:
-            if space is not None or n_samples is not None:
-                raise ValueError(
-                    "space and n_samples are for models that are asked; trees are explained exactly"
-                )
+            if n_samples is not None:
+                raise ValueError("n_samples is for models that are asked; trees are explained exactly")
             self.feature_names: tuple[str, ...] = self._trees.feature_names
         else:
             if background is None:
@@ -95,7 +97,7 @@ class Explainer:
                 background=self._matrix(background),
                 feature_names=self.feature_names,
                 groups=feature_groups,
-                space=space or "prediction",
+                space=_space_of_answers(space),
             )
         games.players(self.feature_names, feature_groups)
 
@@ -124,7 +126,7 @@ class Explainer:
     def interactions(self, X: Rows) -> explanations.Interactions:
         """SHAP interaction values: exact for trees, and for functions of a few players."""
         if self._trees is not None:
-            explained = self._trees.interaction_values(self._matrix(X))
+            explained = self._trees.interaction_values(X)
             if not self._groups:
                 return explained
             owner = {column: group for group, columns in self._groups.items() for column in columns}
@@ -136,7 +138,7 @@ class Explainer:
     def _explained(self, X: Rows) -> explanations.Explanation:
         if self._trees is None:
             return self.sampled(X).explanation
-        explanation = self._trees.shap_values(self._matrix(X))
+        explanation = self._trees.shap_values(X)
         if not self._groups:
             return explanation
         owner = {column: group for group, columns in self._groups.items() for column in columns}
@@ -181,27 +183,43 @@ class Explainer:
         return np.atleast_2d(np.asarray(rows, dtype=np.float64))
 
 
-def _trees(model: object, background: Rows | None) -> trees.Explainer | None:
+def _trees(model: object, background: Rows | None, space: Space | None) -> trees.Explainer | None:
     """The exact explainer of a model that is a tree ensemble; None if it is not one."""
     if isinstance(model, trees.Explainer):
+        if background is not None or space is not None:
+            raise ValueError("a trees.Explainer has its background and space already: give them to it")
         return model
     if isinstance(model, trees.Ensemble):
-        return _exact(model, background)
+        return _exact(model, background, space)
     source = model
     if isinstance(model, _LightGBMEstimator):
         source = model.booster_
     elif isinstance(model, _XGBoostEstimator):
         source = model.get_booster()
     try:
-        return _exact(trees.load(cast(Any, source)), background)
+        ensemble = trees.load(cast(Any, source))
     except trees.ModelUnsupported:
         if callable(model) or isinstance(model, _Classifier | _Regressor):
             return None
         raise
+    return _exact(ensemble, background, space)
 
 
-def _exact(ensemble: trees.Ensemble, background: Rows | None) -> trees.Explainer:
-    return trees.Explainer(ensemble) if background is None else trees.Explainer(ensemble, background)
+def _exact(ensemble: trees.Ensemble, background: Rows | None, space: Space | None) -> trees.Explainer:
+    if space == "log-odds" and ensemble.link.name != "logistic":
+        raise ValueError(
+            f"the margin of a model with the link {ensemble.link.name!r} is no log-odds; take space='margin'"
+        )
+    wanted = "margin" if space is None or space == "log-odds" else space
+    if background is None:
+        return trees.Explainer(ensemble, space=wanted)
+    return trees.Explainer(ensemble, background, space=wanted)
+
+
+def _space_of_answers(space: Space | None) -> games.Space:
+    if space == "margin":
+        raise ValueError("a model that is asked has no margin; take space='prediction' or space='log-odds'")
+    return "log-odds" if space == "log-odds" else "prediction"
 
 
 def _predict_function(model: object) -> games.Predict:

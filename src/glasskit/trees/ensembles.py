@@ -168,6 +168,13 @@ class Ensemble:
         """Margins per row: 1, or the number of classes."""
         return len(self.base_scores)
 
+    @property
+    def predicts_probabilities(self) -> bool:
+        """Whether every output, after the link, is the probability of one outcome."""
+        if self.link.name == "identity":
+            return self.source == "scikit-learn" and self.objective.endswith("Classifier")
+        return self.link.name in ("logistic", "softmax")
+
 
 _NODE_ARRAYS: Mapping[str, type[np.generic]] = MappingProxyType(
     {

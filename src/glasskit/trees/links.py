@@ -22,6 +22,10 @@ Array = npt.NDArray[np.float64]
 LinkName = Literal["identity", "logistic", "softmax", "argmax", "exp", "log1p_exp", "signed_square", "step"]
 
 
+_NEAR = 1e-5
+"""Margins nearer than this are so near that the slope between them is the one in their middle, to 1e-11."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
     """A named link; `scale` multiplies the margin first (LightGBM's `sigmoid` parameter)."""
@@ -33,6 +37,24 @@ class Link:
         """The predicted value of margins of shape (n,) or, with several outputs, (n, K)."""
         function = _FUNCTIONS[self.name]
         return function(margins * self.scale if self.scale != 1.0 else margins)
+
+    @property
+    def has_slopes(self) -> bool:
+        """Whether the link acts on every margin alone, and steadily."""
+        return self.name in _SLOPES
+
+    def slopes(self, margins: Array, others: Array) -> Array:
+        """(link(m) - link(o)) / (m - o), and link'((m + o) / 2) where both are almost equal; elementwise.
+
+        Raises ValueError for a link that does not act on each margin alone, or that has no slope.
+        """
+        if not self.has_slopes:
+            raise ValueError(f"the link {self.name!r} has no slope")
+        apart = margins - others
+        is_near = np.abs(apart * self.scale) < _NEAR
+        rise = self.apply(margins) - self.apply(others)
+        slope = self.scale * _SLOPES[self.name](self.scale * (margins + others) / 2.0)
+        return np.asarray(np.where(is_near, slope, rise / np.where(is_near, 1.0, apart)))
 
 
 def named(name: str, scale: float) -> Link:
@@ -103,4 +125,17 @@ _FUNCTIONS: Mapping[LinkName, Callable[[Array], Array]] = {
     "log1p_exp": _log1p_exp,
     "signed_square": _signed_square,
     "step": _step,
+}
+
+
+def _logistic_slope(margins: Array) -> Array:
+    return np.asarray(_logistic(margins) * _logistic(-margins))
+
+
+_SLOPES: Mapping[LinkName, Callable[[Array], Array]] = {
+    "identity": np.ones_like,
+    "logistic": _logistic_slope,
+    "exp": _exp,
+    "log1p_exp": _logistic,
+    "signed_square": lambda margins: np.asarray(2.0 * np.abs(margins)),
 }

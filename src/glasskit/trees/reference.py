@@ -53,7 +53,7 @@ class Reference:
             values[part] = self._values(left)
         values /= ensemble.divisor
         self.margins(matrix, margins)
-        self._check(values.sum(axis=1), np.abs(values).sum(axis=1), margins)
+        check(values.sum(axis=1), np.abs(values).sum(axis=1), margins, self.expected())
 
     def _values(self, left: evaluate.Bools) -> Matrix:
         ensemble = self._forest.ensemble
@@ -76,14 +76,16 @@ class Reference:
             )
         values /= ensemble.divisor
         self.margins(matrix, margins)
-        self._check(values.sum(axis=(1, 2)), np.abs(values).sum(axis=(1, 2)), margins)
+        check(values.sum(axis=(1, 2)), np.abs(values).sum(axis=(1, 2)), margins, self.expected())
 
-    def _check(self, sums: Matrix, magnitudes: Matrix, margins: Matrix) -> None:
-        explained = sums + self.expected()
-        scale = 1.0 + np.abs(margins) + magnitudes
-        wrong = ~(np.abs(explained - margins) <= _TOLERANCE * scale)
-        if wrong.any():
-            row, output = (int(index) for index in np.argwhere(wrong)[0])
-            raise errors.AdditivityViolated(
-                row=row, margin=float(margins[row, output]), explained=float(explained[row, output])
-            )
+
+def check(sums: Matrix, magnitudes: Matrix, margins: Matrix, expected: Matrix) -> None:
+    """Raises AdditivityViolated where sums of contributions and base value are not the margins; all (n, K)."""
+    explained = sums + expected
+    scale = 1.0 + np.abs(margins) + magnitudes
+    wrong = ~(np.abs(explained - margins) <= _TOLERANCE * scale)
+    if wrong.any():
+        row, output = (int(index) for index in np.argwhere(wrong)[0])
+        raise errors.AdditivityViolated(
+            row=row, margin=float(margins[row, output]), explained=float(explained[row, output])
+        )

@@ -55,6 +55,13 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
         )
         for name in ("exp", "logistic", "log1p_exp", "softmax")
     },
+    "glasskit_pairs": (
+        ctypes.c_int64,
+        [
+            *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64),
+            *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p),
+        ],
+    ),
 }
 
 

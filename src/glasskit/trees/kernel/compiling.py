@@ -28,7 +28,7 @@ FLAGS = (
     "-Wextra",
     "-Wno-psabi",
 )
-ONCE = ("model.c", "tables.c", "links.c")
+ONCE = ("model.c", "tables.c", "links.c", "pairs.c")
 EACH_LEVEL = ("lanes.c", "lookup.c")
 LEVELS: Mapping[str, tuple[str, ...]] = {
     "plain": (),
