@@ -1,5 +1,6 @@
 """The main job from end to end: real boto3 against a real server, from raw tables to an explained decision."""
 
+import html
 import io
 import json
 import math
@@ -16,6 +17,7 @@ from botocore import exceptions
 
 from glasshouse.solutions.credit import clients as credit_clients
 from glasshouse.solutions.credit import demo, layout, objects, requests
+from glasskit.explain import outcomes
 from tests.support import installation
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -49,6 +51,9 @@ def check_decision(outcome: demo.Outcome) -> None:
         math.fsum(attribution.values), abs=1e-8
     )
     assert outcome.counterfactual.prediction > outcome.decision.prediction
+    assert isinstance(outcome.decision.outcome, outcomes.Declined)
+    assert outcome.decision.outcome.reasons
+    assert outcome.decision.outcome.measure.margin == pytest.approx(margin, abs=1e-9)
     assert 0.7 < outcome.metrics["train_auc_cv"] < 0.9
 
 
@@ -57,7 +62,53 @@ def check_telling(outcome: demo.Outcome, told: str) -> None:
     assert told.count("done in") == demo.N_STAGES
     assert f"[{demo.N_STAGES}/{demo.N_STAGES}]" in told
     assert outcome.decision.in_words() in " ".join(told.split())
+    assert outcome.decision.outcome_in_words() in " ".join(told.split())
+    assert outcome.bias.summary["worst"] in " ".join(told.split())
     assert outcome.url in told
+
+
+def check_letter(clients: credit_clients.Clients, outcome: demo.Outcome) -> None:
+    """The letter is to the applicant by name, and says each reason and each way out; it says nothing protected."""
+    place = layout.Layout(bucket=outcome.bucket, run=outcome.run)
+    people = objects.json_lines(clients, place, "datasets/people")
+    person = next(row for row in people if row["person_id"] == outcome.decision.applicant)
+    text = objects.text(clients, place, f"letters/{outcome.decision.applicant}.txt")
+    told = " ".join(text.split())
+    assert f"Dear {person['personal']['name']}," in told
+    assert isinstance(outcome.decision.outcome, outcomes.Declined)
+    for reason in outcome.decision.outcome.reasons:
+        assert reason.text in told
+    for option in outcome.decision.options:
+        assert option["sentence"] in told
+    assert person["personal"]["relationship_status"] not in told
+    assert objects.text(clients, place, f"letters/{outcome.decision.applicant}.html").startswith("<!DOCTYPE")
+
+
+def check_recourse(clients: credit_clients.Clients, outcome: demo.Outcome) -> None:
+    """Whoever follows a proposal is approved, by the endpoint's own word."""
+    assert outcome.decision.options
+    for option in outcome.decision.options:
+        body = json.dumps(option["application"])
+        asked = requests.invocation(body, entities=("prediction", "decision"))
+        answer = json.loads(clients.runtime.invoke_endpoint(**asked)["Body"].read())
+        assert answer["decision"]["outcome"] == "Approved"
+        assert answer["prediction"] == option["prediction"]
+
+
+def check_bias(clients: credit_clients.Clients, outcome: demo.Outcome) -> None:
+    """The report on bias is of the decisions that the batch made, and is there for whoever has its address."""
+    place = layout.Layout(bucket=outcome.bucket, run=outcome.run)
+    answers = objects.json_lines(clients, place, "explanations")
+    people = objects.json_lines(clients, place, "transformed/protected_test")
+    women = [
+        answer["decision"]["outcome"] == "Approved"
+        for answer, person in zip(answers, people, strict=True)
+        if person["personal__gender"] == "female"
+    ]
+    group = next(one for one in outcome.bias.summary["groups"] if one["title"] == "gender = female")
+    assert group["approved"] == pytest.approx(sum(women) / len(women))
+    with urllib.request.urlopen(outcome.bias.url, timeout=20) as answer:
+        assert outcome.bias.summary["worst"] in html.unescape(answer.read().decode())
 
 
 def check_report(outcome: demo.Outcome, copy: Path) -> None:
@@ -66,7 +117,11 @@ def check_report(outcome: demo.Outcome, copy: Path) -> None:
         page = answer.read()
         assert answer.headers["Content-Type"].startswith("text/html")
     assert page == copy.read_bytes()
-    assert outcome.decision.applicant.encode() in page
+    shown = html.unescape(re.sub(r"<[^>]+>", " ", page.decode()))
+    for title in ("Summary", "In detail", "Reasons", "Letter", "What would change the decision", "Bias"):
+        assert f"<h2>{title}</h2>" in page.decode()
+    assert outcome.decision.applicant in shown
+    assert outcome.bias.summary["worst"] in shown
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(outcome.url.partition("?")[0], timeout=20)
 
@@ -122,13 +177,17 @@ def test_raw_tables_become_an_explained_decision_and_leave_nothing(
     check_telling(outcome, out.getvalue())
     assert f"Its copy  {tmp_path / 'report.html'}" in out.getvalue()
     check_report(outcome, tmp_path / "report.html")
+    check_letter(clients, outcome)
+    check_recourse(clients, outcome)
+    check_bias(clients, outcome)
     check_explanations(clients, outcome)
     check_bad_application(clients)
     check_guide(server)
 
     again = demo.run(clients, demo.Options(n_applicants=N_APPLICANTS, model="deck"), out=io.StringIO())
-    assert again.decision.data == outcome.decision.data
-    assert again.decision.prediction != outcome.decision.prediction
+    assert again.n_explained == outcome.n_explained
+    assert again.package_arn != outcome.package_arn
+    assert again.decision.by_feature.base_value != outcome.decision.by_feature.base_value
 
     demo.clean(clients, objects=True, out=io.StringIO())
     check_nothing_is_left(clients, again)

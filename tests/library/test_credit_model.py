@@ -73,7 +73,8 @@ def test_the_artifact_is_text_and_carries_its_explainer(trained: tuple[Path, str
     names = {str(path.relative_to(trained[0])) for path in trained[0].rglob("*") if path.is_file()}
     assert names == {
         *("model.txt", "preprocessor.json", "data.schema.json", "features.schema.json", "evaluation.json"),
-        *("code/inference.py", "code/features.py"),
+        *("code/inference.py", "code/features.py", "code/deciding.py", "code/ways.py"),
+        *("policies/consumer-credit.toml", "policies/recourse.toml", "policies/baselines.json"),
     }
 
 

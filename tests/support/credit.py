@@ -76,11 +76,13 @@ def train(
     *,
     model: requests.ModelName = "better",
     changes: Mapping[str, object] | None = None,
+    policies: Path | None = None,
 ) -> str:
     """Trains in script mode; what the script printed."""
     hyperparameters = {**requests.HYPERPARAMETERS[model], **(changes or {})}
     arguments = [text for name, value in hyperparameters.items() for text in (f"--{name}", str(value))]
     environment = {f"SM_CHANNEL_{name.upper()}": str(prepared.transformed / name) for name in CHANNELS}
+    environment |= {"SM_CHANNEL_POLICIES": str(policies or HERE / "policies")}
     environment |= {"SM_MODEL_DIR": str(model_dir), "SM_NUM_CPUS": "1"}
     return run_script("training/train.py", *arguments, environment=environment).stdout
 

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from glasskit.explain import policies, reasons
 
 _WIDTH = 78
-_COULD_HELP = "With your other details as they are, any one of these would have changed our decision:"
+_COULD_HELP = "With your other details as they are, this would have changed our decision:"
+_ANY_COULD_HELP = "With your other details as they are, any one of these would have changed our decision:"
 _REVIEW = (
     "The reasons come from the information we hold about this application. If any of it is wrong or "
     "has changed, please tell us. A person will then look at the application again."
@@ -56,6 +57,10 @@ class Letter:
             return "The main reason is:"
         return f"The {_number(n_reasons)} main reasons are, the most important first:"
 
+    @property
+    def _helps(self) -> str:
+        return _COULD_HELP if len(self.could_help) == 1 else _ANY_COULD_HELP
+
     def text(self) -> str:
         """The letter as plain text, at most 78 characters a line."""
         parts = [
@@ -68,7 +73,7 @@ class Letter:
             "\n".join(_listed(f"{rank}. ", text) for rank, text in enumerate(self.reasons, start=1)),
         ]
         if self.could_help:
-            parts += [_COULD_HELP, "\n".join(_listed("- ", sentence) for sentence in self.could_help)]
+            parts += [self._helps, "\n".join(_listed("- ", sentence) for sentence in self.could_help)]
         parts += [_REVIEW, f"Questions: {self.head.contact}", self.head.notice, self.head.creditor]
         return "\n\n".join(_wrapped(part) for part in parts) + "\n"
 
@@ -88,7 +93,7 @@ class Letter:
                 f"<p>Dear {html.escape(self.applicant)},</p>",
                 f"<p>{html.escape(self._decision)}</p>",
                 f"<p>{html.escape(self._because)}</p>\n<ol>{why}</ol>",
-                f"<p>{html.escape(_COULD_HELP)}</p>\n<ul>{helps}</ul>" if helps else "",
+                f"<p>{html.escape(self._helps)}</p>\n<ul>{helps}</ul>" if helps else "",
                 *(f"<p>{html.escape(part)}</p>" for part in (_REVIEW, f"Questions: {self.head.contact}")),
                 f"<p>{html.escape(self.head.notice)}</p>",
                 f"<p>{html.escape(self.head.creditor)}</p>",

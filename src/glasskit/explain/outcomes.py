@@ -63,7 +63,7 @@ class Flag:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """How the contributions of an outcome were measured, for the record."""
+    """How the contributions of an outcome were measured, and what decided, for the record."""
 
     policy: str
     policy_version: str
@@ -75,6 +75,7 @@ class Measure:
     base_value: float
     margin: float
     prediction: float
+    threshold: float
     on: datetime.date
 
 

@@ -230,6 +230,7 @@ def _measure(
         base_value=centred.base_value,
         margin=centred.margin,
         prediction=centred.prediction,
+        threshold=policy.threshold,
         on=on,
     )
 

@@ -1,4 +1,4 @@
-"""One application, what the explainer answered about it, and what that says in words."""
+"""One application, what the endpoint answered about it, and what that says in words."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from glasskit import explain
+from glasskit.explain import outcomes
 
 CHECKING = "finance__accounts__checking__balance"
 BEFORE, AFTER = "no_account", "negative"
 EXAMPLE_AMOUNT, EXAMPLE_MONTHS = 6000, 36
 """The deck's applicant: 6,000 EUR over 36 months, no checking account."""
+CLEARLY = 0.05
+"""A risk this far from the threshold is no close call."""
+_AGREEMENT = 1e-9
 
 Row = Mapping[str, Any]
 
@@ -23,15 +27,21 @@ class NotAdditive(ArithmeticError):
     """An answer whose contributions do not add up to its prediction."""
 
 
+class Contradicted(ArithmeticError):
+    """Answers of the endpoint that contradict each other."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """A prediction with its reasons: by feature, by the applicant's own field, and by group of fields."""
+    """A prediction explained by feature, by the applicant's own field and by group, and its outcome."""
 
     applicant: str
     data: Row
     prediction: float
     by_feature: explain.Attribution
     interactions: Sequence[Sequence[float]]
+    outcome: outcomes.Outcome
+    recourse: Row
 
     @property
     def by_field(self) -> explain.Attribution:
@@ -42,29 +52,51 @@ class Decision:
         return explain.grouped.by_level(self.by_feature)
 
     @property
-    def raises(self) -> bool:
-        """Whether the risk is above the baseline."""
-        return self.prediction > self.by_feature.baseline
+    def verdict(self) -> str:
+        """The outcome in a word or two."""
+        return verdict(self.outcome)
 
     @property
-    def verdict(self) -> str:
-        """What follows: a machine may say yes, but it is a person who says no."""
-        return "refer to a credit officer" if self.raises else "approve"
+    def options(self) -> Sequence[Row]:
+        """What would turn a decline, the nearest first; empty if nothing does, or nothing was declined."""
+        found: Sequence[Row] = self.recourse.get("options", [])
+        return found
 
     def in_words(self) -> str:
-        """The application, the verdict, and the reasons, in a few sentences."""
+        """The application, its risk and what moved it, and the outcome, in a few sentences."""
         amount, months = self.data["credit__amount"], self.data["credit__duration"]
         purpose = str(self.data["credit__purpose"]).replace("_", " ")
-        side = "higher" if self.raises else "lower"
-        reasons = explain.words.decision(self.by_field, outcome="default")
+        threshold = self.outcome.measure.threshold
+        why = explain.words.decision(self.by_field, outcome="default", threshold=threshold)
+        return f"Applicant {self.applicant} asks for {amount:,} EUR over {months} months ({purpose}). {why}"
+
+    def outcome_in_words(self) -> str:
+        """The outcome, by which policy, and why."""
+        measure = self.outcome.measure
+        policy = f"by the policy {measure.policy}, version {measure.policy_version}"
+        if isinstance(self.outcome, outcomes.NotDecided):
+            return f"Not decided {policy}: a person has to look. {self.outcome.sentence}"
+        if isinstance(self.outcome, outcomes.Approved):
+            return f"Approved {policy}."
         return (
-            f"Applicant {self.applicant} asks for {amount:,} EUR over {months} months ({purpose}). {reasons} "
-            f"The risk is {side} than the baseline: {self.verdict}."
+            f"Declined {policy}. Its principal reasons, measured against the {measure.baseline_rows} "
+            f"{measure.baseline} of the training data:"
         )
 
 
+def verdict(outcome: outcomes.Outcome) -> str:
+    """`approved`, `declined` or `left to a person`."""
+    if isinstance(outcome, outcomes.Approved):
+        return "approved"
+    return "declined" if isinstance(outcome, outcomes.Declined) else "left to a person"
+
+
 def read(answer: Row, *, applicant: str) -> Decision:
-    """A decision from the explainer's answer. Raises NotAdditive if its numbers contradict each other."""
+    """A decision from the endpoint's answer.
+
+    Raises NotAdditive if its contributions do not add up to its prediction, and Contradicted if its outcome
+    is about another prediction.
+    """
     explanation = answer["explanation"]
     attribution = explain.Attribution.from_mappings(
         shap_values=explanation["shap_values"],
@@ -74,9 +106,14 @@ def read(answer: Row, *, applicant: str) -> Decision:
         labels=labels(list(explanation["shap_values"])),
         link="logistic",
     )
-    if not math.isclose(attribution.prediction, answer["prediction"], abs_tol=1e-9):
+    if not math.isclose(attribution.prediction, answer["prediction"], abs_tol=_AGREEMENT):
         raise NotAdditive(
             f"applicant {applicant}: {attribution.prediction} by reasons, {answer['prediction']} by prediction"
+        )
+    outcome = outcomes.read(answer["decision"])
+    if not math.isclose(outcome.measure.prediction, answer["prediction"], abs_tol=_AGREEMENT):
+        raise Contradicted(
+            f"applicant {applicant}: decided at {outcome.measure.prediction}, predicted {answer['prediction']}"
         )
     return Decision(
         applicant=applicant,
@@ -84,7 +121,20 @@ def read(answer: Row, *, applicant: str) -> Decision:
         prediction=answer["prediction"],
         by_feature=attribution,
         interactions=explanation.get("shap_interaction_values", {}).get("values", []),
+        outcome=outcome,
+        recourse=answer.get("recourse", {}),
     )
+
+
+def require_turned(option: Row, answer: Row) -> None:
+    """Raises Contradicted unless the endpoint itself approves the changed application, at the risk foretold."""
+    outcome = outcomes.read(answer["decision"])
+    agrees = math.isclose(answer["prediction"], option["prediction"], abs_tol=_AGREEMENT)
+    if not isinstance(outcome, outcomes.Approved) or not agrees:
+        raise Contradicted(
+            f"{option['sentence']} It was to be approved at {option['prediction']}, but the endpoint answers: "
+            f"{verdict(outcome)} at {answer['prediction']}"
+        )
 
 
 def labels(names: Sequence[str]) -> dict[str, str]:
@@ -100,15 +150,30 @@ def labels(names: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def choose(rows: Sequence[Row]) -> int:
-    """The position of the applicant to decide: without a checking account, and nearest to the deck's."""
-    candidates = [n for n, row in enumerate(rows) if row[CHECKING] == BEFORE] or list(range(len(rows)))
+def choose(decided: Sequence[Decision]) -> int:
+    """The position of the applicant to show: clearly declined, and nearest to the deck's.
 
-    def distance(n: int) -> float:
-        amount, months = rows[n]["credit__amount"], rows[n]["credit__duration"]
-        return abs(math.log(amount / EXAMPLE_AMOUNT)) + abs(math.log(months / EXAMPLE_MONTHS))
+    Without a checking account if there is one; failing that any who is declined, failing that anybody.
+    """
+    for wanted in (_is_telling, _is_declined, lambda decision: True):
+        candidates = [at for at, decision in enumerate(decided) if wanted(decision)]
+        if candidates:
+            return min(candidates, key=lambda at: _distance(decided[at].data))
+    raise ValueError("nobody has applied")
 
-    return min(candidates, key=distance)
+
+def _is_declined(decision: Decision) -> bool:
+    return isinstance(decision.outcome, outcomes.Declined)
+
+
+def _is_telling(decision: Decision) -> bool:
+    clearly = abs(decision.prediction - decision.outcome.measure.threshold) >= CLEARLY
+    return _is_declined(decision) and clearly and decision.data[CHECKING] == BEFORE
+
+
+def _distance(row: Row) -> float:
+    amount, months = row["credit__amount"], row["credit__duration"]
+    return abs(math.log(amount / EXAMPLE_AMOUNT)) + abs(math.log(months / EXAMPLE_MONTHS))
 
 
 def counterfactual(row: Row) -> dict[str, Any]:
@@ -117,6 +182,7 @@ def counterfactual(row: Row) -> dict[str, Any]:
 
 
 def counterfactual_in_words(before: Decision, after: Decision) -> str:
-    """What the change does to the risk."""
+    """What the change does to the risk, and to the decision."""
     changes = {CHECKING: (before.data[CHECKING], after.data[CHECKING])}
-    return explain.words.counterfactual(before.by_field, after.by_field, changes=changes, outcome="default")
+    told = explain.words.counterfactual(before.by_field, after.by_field, changes=changes, outcome="default")
+    return f"{told} It would be {after.verdict}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import string
 import sys
 import textwrap
 import time
@@ -13,15 +14,26 @@ from typing import TextIO
 
 from botocore import exceptions
 
-from glasshouse.solutions.credit import cleaning, decisions, requests, stages, statlog, synthetic, waiting
+from glasshouse.solutions.credit import (
+    cleaning,
+    decisions,
+    people,
+    report,
+    requests,
+    stages,
+    statlog,
+    synthetic,
+    verdicts,
+    waiting,
+)
 from glasshouse.solutions.credit.applicants import Applicant
 from glasshouse.solutions.credit.clients import Clients, identify
 from glasshouse.solutions.credit.layout import ENDPOINT, Layout, bucket_name
-from glasshouse.solutions.credit.progress import Progress
+from glasshouse.solutions.credit.progress import WIDTH, Progress
+from glasskit.explain import letters, outcomes, policies
 
-N_STAGES = 9
+N_STAGES = 10
 N_CLEANING_STAGES = 3
-WIDTH = 96
 
 
 _FAILURES = (
@@ -31,6 +43,10 @@ _FAILURES = (
     waiting.StageFailed,
     statlog.BadRow,
     decisions.NotAdditive,
+    decisions.Contradicted,
+    outcomes.RecordInvalid,
+    policies.PolicyInvalid,
+    people.UnknownPerson,
 )
 
 
@@ -47,6 +63,8 @@ class Options:
     seed: int = 42
     train_share: float = 0.8
     model: requests.ModelName = "better"
+    policies: Path = Path(__file__).parent / "policies"
+    """The folder of the bank's policies, and of its rules of recourse."""
     report: Path | None = None
     """Where to put a copy of the report, besides the one in the bucket."""
     run: str | None = None
@@ -64,6 +82,8 @@ class Outcome:
     metrics: dict[str, float]
     decision: decisions.Decision
     counterfactual: decisions.Decision
+    letter: letters.Letter | None
+    bias: verdicts.Bias
     n_explained: int
     url: str
     elapsed_s: float
@@ -84,7 +104,7 @@ def _run(clients: Clients, options: Options, out: TextIO) -> Outcome:
     )
     work = stages.Run(clients=clients, layout=layout, role_arn=identity.role_arn, progress=progress)
     with progress.stage("Generate the bank's tables: credits, people, contacts"):
-        stages.store_tables(work, _applicants(options), seed=options.seed)
+        stages.store_tables(work, _applicants(options), seed=options.seed, policies=options.policies)
     with progress.stage("Crawl the tables and infer their schemas (processing job)"):
         stages.crawl(work)
     with progress.stage("Transform them with SQL, protected attributes held out (processing job)"):
@@ -95,13 +115,30 @@ def _run(clients: Clients, options: Options, out: TextIO) -> Outcome:
         package_arn = stages.register(work, trained, model=options.model)
     with progress.stage("Deploy the explainer (endpoint)"):
         stages.deploy(work, package_arn=package_arn)
-    with progress.stage("Decide one application, and ask what if"):
-        before, after = stages.decide(work)
-    with progress.stage("Explain the whole test set (batch transform)"):
-        answers = stages.explain_all(work)
-    with progress.stage("Write the report"):
-        facts = {"Model": f"{options.model}, {package_arn}", "Data": _provenance(options), "Run": layout.run}
-        url = stages.publish(work, before, after, answers, facts=facts, copy=options.report)
+    with progress.stage("Explain and decide the whole test set (batch transform)"):
+        batch = verdicts.explain_all(work)
+    with progress.stage("Decide one application, with reasons and recourse, and ask what if"):
+        before, after = verdicts.decide(work, batch)
+    with progress.stage("Assess bias by the protected attributes held out (processing job)"):
+        bias = verdicts.assess(work)
+    with progress.stage("Write the letter and the report"):
+        letter = verdicts.write_letter(work, before, folder=options.policies, on=before.outcome.measure.on)
+        content = report.Content(
+            before=before,
+            after=after,
+            population=batch.answers,
+            counted=verdicts.counted(batch.decided),
+            policy=verdicts.policy_of(before, options.policies),
+            letter=letter,
+            bias=bias.summary,
+            bias_url=bias.url,
+            facts={
+                "Model": f"{options.model}, {package_arn}",
+                "Data": _provenance(options),
+                "Run": layout.run,
+            },
+        )
+        url = verdicts.publish(work, content, copy=options.report)
     outcome = Outcome(
         run=layout.run,
         bucket=layout.bucket,
@@ -110,7 +147,9 @@ def _run(clients: Clients, options: Options, out: TextIO) -> Outcome:
         metrics=dict(trained.metrics),
         decision=before,
         counterfactual=after,
-        n_explained=len(answers),
+        letter=letter,
+        bias=bias,
+        n_explained=len(batch.answers),
         url=url,
         elapsed_s=progress.elapsed_s,
     )
@@ -164,16 +203,34 @@ def _provenance(options: Options) -> str:
 
 
 def _conclude(outcome: Outcome, progress: Progress, *, copy: Path | None) -> None:
-    what_if = decisions.counterfactual_in_words(outcome.decision, outcome.counterfactual)
     progress.say("\n" + "-" * WIDTH)
-    progress.say(textwrap.fill(outcome.decision.in_words(), WIDTH))
-    progress.say(textwrap.fill(what_if, WIDTH))
+    for paragraph in _told(outcome):
+        progress.say(
+            textwrap.fill(paragraph, WIDTH, subsequent_indent="   " if paragraph[1:2] == "." else "")
+        )
     progress.say("-" * WIDTH)
     progress.say(f"Endpoint  {outcome.endpoint}")
     progress.say(f"Report    {outcome.url}")
     if copy is not None:
         progress.say(f"Its copy  {copy}")
+    progress.say(f"Bias      {outcome.bias.url}")
     progress.say(f"All {N_STAGES} stages in {outcome.elapsed_s:.1f} s.")
+
+
+def _told(outcome: Outcome) -> Iterator[str]:
+    """The decision with its reasons, what would change it, what if, and the worst difference between groups."""
+    decision = outcome.decision
+    yield decision.in_words()
+    yield decision.outcome_in_words()
+    if isinstance(decision.outcome, outcomes.Declined):
+        yield from (f"{one.rank}. {one.text} ({one.code})." for one in decision.outcome.reasons)
+        yield "What would have changed it:" if decision.options else decision.recourse["sentence"]
+        yield from (
+            f"{letter}. {option['sentence']} Risk then: {100 * option['prediction']:.1f} %."
+            for letter, option in zip(string.ascii_lowercase, decision.options, strict=False)
+        )
+    yield decisions.counterfactual_in_words(decision, outcome.counterfactual)
+    yield f"Bias: {outcome.bias.summary['worst']} {outcome.bias.summary['chance']}"
 
 
 def _now() -> str:

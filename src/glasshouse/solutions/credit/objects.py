@@ -46,6 +46,12 @@ def keys(clients: Clients, layout: Layout, path: str) -> list[str]:
     return sorted(item["Key"] for page in pages for item in page.get("Contents", []))
 
 
+def text(clients: Clients, layout: Layout, path: str) -> str:
+    """One object of the run, as text."""
+    answer = clients.s3.get_object(Bucket=layout.bucket, Key=layout.key(path))
+    return answer["Body"].read().decode("utf-8")
+
+
 def json_lines(clients: Clients, layout: Layout, path: str) -> list[dict[str, Any]]:
     """All rows of the JSON Lines files below a path."""
     return [json.loads(line) for line in _lines(clients, layout, keys(clients, layout, path))]
@@ -53,8 +59,8 @@ def json_lines(clients: Clients, layout: Layout, path: str) -> list[dict[str, An
 
 def _lines(clients: Clients, layout: Layout, names: Iterable[str]) -> Iterator[str]:
     for name in names:
-        text = clients.s3.get_object(Bucket=layout.bucket, Key=name)["Body"].read().decode("utf-8")
-        yield from (line for line in text.splitlines() if line.strip())
+        content = clients.s3.get_object(Bucket=layout.bucket, Key=name)["Body"].read().decode("utf-8")
+        yield from (line for line in content.splitlines() if line.strip())
 
 
 def url(clients: Clients, layout: Layout, path: str) -> str:
@@ -68,6 +74,11 @@ def scripts(folder: str) -> dict[str, bytes]:
     """The files of one of the solution's code folders, by name."""
     found = (path for path in sorted((HERE / folder).iterdir()) if path.suffix in {".py", ".json"})
     return {path.name: path.read_bytes() for path in found if path.name != "__init__.py"}
+
+
+def rules(folder: Path) -> dict[str, bytes]:
+    """The policies and the rules of recourse in a folder, by name."""
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.toml"))}
 
 
 def archive(files: dict[str, bytes]) -> bytes:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
 Clock = Callable[[], float]
+WIDTH = 96
+"""Characters of a line."""
 
 
 class Progress:
@@ -32,8 +35,18 @@ class Progress:
         self.note(f"done in {self._clock() - started:.1f} s")
 
     def note(self, text: str) -> None:
-        """A detail of the stage."""
-        self.say(f"      {text}")
+        """A detail of the stage; a long one takes several lines."""
+        indent = " " * 6
+        self.say(
+            textwrap.fill(
+                text,
+                WIDTH,
+                initial_indent=indent,
+                subsequent_indent=indent + "  ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        )
 
     def status(self, status: str) -> None:
         """A status as it stands now; said only when it is another than the last."""

@@ -18,8 +18,11 @@ ENTITIES: Final = (
     "prediction",
     "explanation_shap_values",
     "explanation_shap_interaction_values",
+    "decision",
+    "recourse",
 )
-BATCH_ENTITIES: Final = ("data", "features", "prediction", "explanation_shap_values")
+BATCH_ENTITIES: Final = ("data", "features", "prediction", "explanation_shap_values", "decision")
+OUTCOME: Final = ("prediction", "decision")
 METRICS: Final = ("train_auc_cv", "train_auc", "test_auc", "test_log_loss")
 
 ModelName = Literal["better", "deck"]
@@ -121,6 +124,7 @@ def training_job(layout: Layout, *, role_arn: str, model: ModelName) -> Body:
         "label_train": "transformed/label_train",
         "data_test": "transformed/data_test",
         "label_test": "transformed/label_test",
+        "policies": "policies",
     }
     return {
         "TrainingJobName": layout.name("train"),
@@ -156,7 +160,7 @@ def model_package(*, model_data_url: str, approved: bool, metadata: Mapping[str,
     """CreateModelPackage: the explainer is in the artifact, beside the model it explains."""
     return {
         "ModelPackageGroupName": PACKAGE_GROUP,
-        "ModelPackageDescription": "Risk of default of a credit application, with its SHAP explanation.",
+        "ModelPackageDescription": "Decides credit applications by a policy, with SHAP explanation, reasons and recourse.",
         "ModelApprovalStatus": "Approved" if approved else "PendingManualApproval",
         "InferenceSpecification": {
             "Containers": [

@@ -6,20 +6,10 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from botocore import exceptions
 
-from glasshouse.solutions.credit import (
-    cleaning,
-    decisions,
-    fairness,
-    objects,
-    report,
-    requests,
-    tables,
-    waiting,
-)
+from glasshouse.solutions.credit import cleaning, objects, requests, tables, waiting
 from glasshouse.solutions.credit.applicants import Applicant
 from glasshouse.solutions.credit.clients import Clients
 from glasshouse.solutions.credit.layout import ENDPOINT, PACKAGE_GROUP, Layout
@@ -28,7 +18,8 @@ from glasshouse.solutions.credit.progress import Progress
 APPROVAL_AUC = 0.70
 """A model below this cross-validated AUC is registered, but not approved."""
 
-_JOB_GOES_ON = frozenset({"InProgress", "Stopping"})
+JOB_GOES_ON = frozenset({"InProgress", "Stopping"})
+"""The states in which a job is waited for."""
 _ENDPOINT_GOES_ON = frozenset({"Creating", "Updating", "SystemUpdating"})
 
 
@@ -46,8 +37,8 @@ class Run:
     progress: Progress
 
 
-def store_tables(run: Run, applicants: Iterable[Applicant], *, seed: int) -> None:
-    """Puts the three tables and the code into the bucket."""
+def store_tables(run: Run, applicants: Iterable[Applicant], *, seed: int, policies: Path) -> None:
+    """Puts the three tables, the code and the bank's policies into the bucket."""
     objects.ensure_bucket(run.clients, run.layout.bucket)
     built = tables.build(applicants, seed=seed)
     for name, content in built.files().items():
@@ -55,6 +46,8 @@ def store_tables(run: Run, applicants: Iterable[Applicant], *, seed: int) -> Non
         objects.put(run.clients, run.layout, f"datasets/{name}", content, media_type=media_type)
     for name, content in objects.scripts("processing").items():
         objects.put(run.clients, run.layout, f"code/processing/{name}", content, media_type="text/plain")
+    for name, content in objects.rules(policies).items():
+        objects.put(run.clients, run.layout, f"policies/{name}", content, media_type="text/plain")
     packed = objects.archive(objects.scripts("training"))
     objects.put(
         run.clients, run.layout, "code/training/sourcedir.tar.gz", packed, media_type="application/gzip"
@@ -69,7 +62,7 @@ def store_tables(run: Run, applicants: Iterable[Applicant], *, seed: int) -> Non
 def crawl(run: Run) -> None:
     """Infers the schemas of the tables in a processing job."""
     inputs = {"datasets": run.layout.uri("datasets"), "code": run.layout.uri("code/processing")}
-    _process(run, "crawl.py", inputs=inputs, output="schemas", environment={})
+    process(run, "crawl.py", inputs=inputs, output="schemas", environment={})
     for name in objects.keys(run.clients, run.layout, "schemas"):
         schema = json.loads(run.clients.s3.get_object(Bucket=run.layout.bucket, Key=name)["Body"].read())
         run.progress.note(f"{schema['title']}: {schema['x-format']}, {', '.join(schema['properties'])}")
@@ -83,12 +76,13 @@ def transform(run: Run, *, seed: int, train_share: float) -> None:
         "code": run.layout.uri("code/processing"),
     }
     environment = {"SPLIT_SEED": str(seed), "TRAIN_SHARE": str(train_share)}
-    _process(run, "transform.py", inputs=inputs, output="transformed", environment=environment)
+    process(run, "transform.py", inputs=inputs, output="transformed", environment=environment)
 
 
-def _process(
+def process(
     run: Run, script: str, *, inputs: Mapping[str, str], output: str, environment: Mapping[str, str]
 ) -> None:
+    """Runs one of the solution's scripts as a processing job, to its end."""
     body = requests.processing_job(
         run.layout,
         script,
@@ -105,7 +99,7 @@ def _process(
         name=name,
         status_key="ProcessingJobStatus",
         done="Completed",
-        waiting=_JOB_GOES_ON,
+        waiting=JOB_GOES_ON,
         progress=run.progress,
     )
 
@@ -129,7 +123,7 @@ def train(run: Run, *, model: requests.ModelName) -> Trained:
         name=name,
         status_key="TrainingJobStatus",
         done="Completed",
-        waiting=_JOB_GOES_ON,
+        waiting=JOB_GOES_ON,
         progress=run.progress,
     )
     metrics = {item["MetricName"]: item["Value"] for item in job.get("FinalMetricDataList", [])}
@@ -201,74 +195,3 @@ def _endpoint_status(clients: Clients) -> str | None:
         if "Could not find" not in error.response["Error"]["Message"]:
             raise
         return None
-
-
-def decide(run: Run) -> tuple[decisions.Decision, decisions.Decision]:
-    """One applicant's decision with all its reasons, and the deck's counterfactual."""
-    rows = objects.json_lines(run.clients, run.layout, "transformed/data_test")
-    applicants = objects.json_lines(run.clients, run.layout, "transformed/applicants_test")
-    chosen = decisions.choose(rows)
-    applicant = applicants[chosen]["person_id"]
-    before = _ask(run, rows[chosen], applicant=applicant)
-    after = _ask(run, decisions.counterfactual(rows[chosen]), applicant=applicant)
-    run.progress.note(f"applicant {applicant}: risk {100 * before.prediction:.1f} %")
-    run.progress.note(f"with a checking account in the red: {100 * after.prediction:.1f} %")
-    return before, after
-
-
-def _ask(run: Run, row: Mapping[str, Any], *, applicant: str) -> decisions.Decision:
-    body = requests.invocation(json.dumps(row), entities=requests.ENTITIES)
-    answer = json.loads(run.clients.runtime.invoke_endpoint(**body)["Body"].read())
-    return decisions.read(answer, applicant=applicant)
-
-
-def explain_all(run: Run) -> list[dict[str, Any]]:
-    """The test set's explanations by batch transform, and how the verdicts fall on protected groups."""
-    body = requests.transform_job(run.layout)
-    name = body["TransformJobName"]
-    run.clients.sagemaker.create_transform_job(**body)
-    waiting.until_done(
-        lambda: run.clients.sagemaker.describe_transform_job(TransformJobName=name),
-        kind="transform job",
-        name=name,
-        status_key="TransformJobStatus",
-        done="Completed",
-        waiting=_JOB_GOES_ON,
-        progress=run.progress,
-    )
-    answers = objects.json_lines(run.clients, run.layout, "explanations")
-    applicants = objects.json_lines(run.clients, run.layout, "transformed/applicants_test")
-    checked = [
-        decisions.read(answer, applicant=applicant["person_id"])
-        for answer, applicant in zip(answers, applicants, strict=True)
-    ]
-    run.progress.note(f"{len(checked)} explanations, each adds up to its prediction")
-    labels = objects.json_lines(run.clients, run.layout, "transformed/label_test")
-    found = fairness.shares(
-        objects.json_lines(run.clients, run.layout, "transformed/protected_test"),
-        predictions=[decision.prediction for decision in checked],
-        defaults=[bool(row["credit__default"]) for row in labels],
-        cut_off=checked[0].by_feature.baseline,
-    )
-    for line in fairness.in_words(found):
-        run.progress.note(line)
-    return answers
-
-
-def publish(
-    run: Run,
-    before: decisions.Decision,
-    after: decisions.Decision,
-    answers: list[dict[str, Any]],
-    *,
-    facts: Mapping[str, str],
-    copy: Path | None,
-) -> str:
-    """Stores the report, and a copy in a file if asked; the address of the report."""
-    page = report.html(before, after, answers, facts=facts).encode("utf-8")
-    path = f"reports/{before.applicant}.html"
-    objects.put(run.clients, run.layout, path, page, media_type="text/html; charset=utf-8")
-    if copy is not None:
-        copy.write_bytes(page)
-    run.progress.note(f"{run.layout.uri(path)} ({len(page) / 1024:.0f} KiB)")
-    return objects.url(run.clients, run.layout, path)

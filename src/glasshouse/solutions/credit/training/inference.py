@@ -1,9 +1,10 @@
-"""Serves decisions with their reasons: prediction, SHAP values and SHAP interaction values.
+"""Serves decisions with their reasons: prediction, SHAP values and interactions, outcome and recourse.
 
 A request is one application (a JSON object of the raw fields) or several (JSON Lines). The parameter
 `entities` of its Content-Type names what is wanted, for instance
 `application/json; entities=data,prediction,explanation_shap_values`; without it, the prediction. The explainer
-itself refuses to hand out contributions that do not add up to the prediction.
+itself refuses to hand out contributions that do not add up to the prediction. `decision` is what the bank's
+policy of the day makes of the application, with its reasons; `recourse` is what would turn a decline.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ import numpy.typing as npt
 
 from glasskit import trees
 from glasskit.container import requests
+from glasskit.explain import policies, reasons
 
-if TYPE_CHECKING:
-    from glasshouse.solutions.credit.training import features
+if TYPE_CHECKING or __package__:
+    from glasshouse.solutions.credit.training import deciding, features, ways
 else:
+    import deciding
     import features
+    import ways
 
 ENTITIES = (
     "data",
@@ -32,6 +36,8 @@ ENTITIES = (
     "prediction",
     "explanation_shap_values",
     "explanation_shap_interaction_values",
+    "decision",
+    "recourse",
 )
 SYNONYMS = {"predictions": "prediction"}
 DEFAULT_ENTITIES = frozenset({"prediction"})
@@ -57,6 +63,8 @@ class Model:
     schema: features.Schema
     descriptions: dict[str, str]
     explainer: trees.Explainer
+    decider: deciding.Decider
+    rules: ways.Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +89,15 @@ def model_fn(model_dir: str) -> Model:
     folder = Path(model_dir)
     schema = json.loads((folder / "data.schema.json").read_text(encoding="utf-8"))
     described = json.loads((folder / "features.schema.json").read_text(encoding="utf-8"))
+    encoder = features.Encoder.load(folder / "preprocessor.json")
+    explainer = trees.Explainer(trees.load(folder / "model.txt"))
     return Model(
-        encoder=features.Encoder.load(folder / "preprocessor.json"),
+        encoder=encoder,
         schema=schema,
         descriptions={item["title"]: item["description"] for item in described["items"]},
-        explainer=trees.Explainer(trees.load(folder / "model.txt")),
+        explainer=explainer,
+        decider=deciding.load(folder / "policies", encoder=encoder, explainer=explainer),
+        rules=ways.load(folder / "policies" / deciding.RECOURSE),
     )
 
 
@@ -186,6 +198,24 @@ def _interaction_values(
         _explanation(answer, model)["shap_interaction_values"] = table
 
 
+def _decision(answers: list[Answer], rows: list[dict[str, Any]], matrix: Floats, model: Model) -> None:
+    for answer, outcome in zip(answers, _outcomes(rows, model), strict=True):
+        answer["decision"] = outcome.as_dict()
+
+
+def _recourse(answers: list[Answer], rows: list[dict[str, Any]], matrix: Floats, model: Model) -> None:
+    on = deciding.today()
+    for answer, row, outcome in zip(answers, rows, _outcomes(rows, model), strict=True):
+        answer["recourse"] = ways.find(model.rules, model.decider, row, outcome, on=on)
+
+
+def _outcomes(rows: list[dict[str, Any]], model: Model) -> list[reasons.Outcome]:
+    try:
+        return model.decider.outcomes(rows, on=deciding.today())
+    except policies.NoPolicyInForce as error:
+        raise requests.Rejected(503, f"decision: {error}") from error
+
+
 def _explanation(answer: Answer, model: Model) -> dict[str, Any]:
     explanation: dict[str, Any] = answer.setdefault("explanation", {})
     explanation["expected_value"] = float(model.explainer.expected_value)
@@ -199,4 +229,6 @@ _PARTS: dict[str, Callable[[list[Answer], list[dict[str, Any]], Floats, Model], 
     "prediction": _prediction,
     "explanation_shap_values": _shap_values,
     "explanation_shap_interaction_values": _interaction_values,
+    "decision": _decision,
+    "recourse": _recourse,
 }

@@ -1,8 +1,9 @@
 """Trains the credit model: a script-mode entry point.
 
-Channels: schemas, data_train, label_train, data_test, label_test. Writes model.txt (LightGBM's own text),
-preprocessor.json, data.schema.json, features.schema.json, evaluation.json, and the explainer's own code in
-code/, so that the artifact serves without fetching anything. Nothing is pickled.
+Channels: schemas, data_train, label_train, data_test, label_test, policies. Writes model.txt (LightGBM's own
+text), preprocessor.json, data.schema.json, features.schema.json, evaluation.json, the policies with their
+baselines in policies/, and the explainer's own code in code/, so that the artifact serves without fetching
+anything. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -20,16 +21,20 @@ import numpy as np
 import numpy.typing as npt
 from sklearn import metrics, model_selection
 
-if TYPE_CHECKING:
-    from glasshouse.solutions.credit.training import features
+from glasskit import trees
+
+if TYPE_CHECKING or __package__:
+    from glasshouse.solutions.credit.training import deciding, features, ways
 else:
+    import deciding
     import features
+    import ways
 
 Labels = npt.NDArray[np.bool_]
 Rows = list[dict[str, Any]]
-SERVING = ("inference.py", "features.py")
+SERVING = ("inference.py", "features.py", "deciding.py", "ways.py")
 ROWS_PER_THREAD = 10_000
-CHANNELS = ("schemas", "data_train", "label_train", "data_test", "label_test")
+CHANNELS = ("schemas", "data_train", "label_train", "data_test", "label_test", "policies")
 
 
 class BadChannel(ValueError):
@@ -40,6 +45,10 @@ def main(argv: Sequence[str] | None = None, *, environment: Mapping[str, str] = 
     """Reads the channels, cross-validates, trains, evaluates and saves."""
     arguments = _arguments(argv)
     folders = {name: Path(environment[f"SM_CHANNEL_{name.upper()}"]) for name in CHANNELS}
+    policies = deciding.read_policies(folders["policies"])
+    if not policies:
+        raise BadChannel("policies holds no policy to decide by")
+    rules = ways.load(folders["policies"] / deciding.RECOURSE)
     schema = _json(folders["schemas"] / "data.schema.json")
     label = features.names_of(_json(folders["schemas"] / "label.schema.json"))[0]
     train, y_train = _examples(folders["data_train"], folders["label_train"], schema, label)
@@ -51,13 +60,21 @@ def main(argv: Sequence[str] | None = None, *, environment: Mapping[str, str] = 
     print(f"train_auc_cv: {np.mean(scores):.4f} (+/- {2 * np.std(scores):.4f})", flush=True)
 
     encoder = features.Encoder.fit(train, schema)
+    rules.require_fits(encoder)
     model = _fit(arguments, encoder, train, y_train, n_threads=n_threads)
     evaluation = _evaluate(model, encoder, train, y_train, test, y_test)
     evaluation["train_auc_cv"], evaluation["train_auc_cv_folds"] = float(np.mean(scores)), scores
     for name in ("train_auc", "test_auc", "test_log_loss"):
         print(f"{name}: {evaluation[name]:.4f}", flush=True)
     evaluation["hyperparameters"] = vars(arguments)
-    _save(Path(environment["SM_MODEL_DIR"]), model, encoder, schema, evaluation)
+    folder = Path(environment["SM_MODEL_DIR"])
+    _save(folder, model, encoder, schema, evaluation)
+    shutil.copytree(folders["policies"], folder / "policies")
+    explainer = trees.Explainer(trees.load(folder / "model.txt"))
+    found = deciding.baselines(policies, encoder, explainer, train)
+    (folder / "policies" / deciding.BASELINES).write_text(
+        json.dumps(found, indent=2) + "\n", encoding="utf-8"
+    )
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
