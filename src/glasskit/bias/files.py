@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from glasskit.bias import assessment, faults, questions, reports
+from glasskit.data import named
 
 _MISSING = ("", "NA", "NaN", "nan", "null")
+_SHOWN = 1000
 
 
 def from_table(
@@ -79,13 +81,12 @@ def _read(path: Path, names: Iterable[str] | None) -> Any:
         if path.suffix.lower() in (".parquet", ".pq"):
             known = parquet.read_schema(path).names
             return parquet.read_table(path, columns=_kept(known, names))
-        table = _csv(path, use_threads=True)
-        return table.select(_kept(table.column_names, names))
+        return _csv(path, _kept(named.columns(path), names), use_threads=True)
     except (pa.ArrowException, UnicodeDecodeError, KeyError) as exc:
         raise faults.Unusable(f"{path.name} cannot be read: {exc}") from exc
 
 
-def _csv(path: Path, *, use_threads: bool) -> Any:
+def _csv(path: Path, kept: Sequence[str], *, use_threads: bool) -> Any:
     """What PyArrow refuses is read again by one thread, whose message names the row."""
     import pyarrow as pa
     from pyarrow import csv
@@ -93,17 +94,26 @@ def _csv(path: Path, *, use_threads: bool) -> Any:
     try:
         return csv.read_csv(
             path,
-            read_options=csv.ReadOptions(use_threads=use_threads),
-            parse_options=csv.ParseOptions(newlines_in_values=True),
-            convert_options=csv.ConvertOptions(strings_can_be_null=True, null_values=list(_MISSING)),
+            read_options=csv.ReadOptions(use_threads=use_threads, block_size=_block_bytes(path)),
+            parse_options=csv.ParseOptions(delimiter=named.delimiter(path), newlines_in_values=True),
+            convert_options=csv.ConvertOptions(
+                include_columns=list(kept), strings_can_be_null=True, null_values=list(_MISSING)
+            ),
         )
     except pa.ArrowInvalid:
         if not use_threads:
             raise
-        return _csv(path, use_threads=False)
+        return _csv(path, kept, use_threads=False)
+
+
+def _block_bytes(path: Path) -> int:
+    """A block holds some rows, however many columns there are."""
+    with path.open("rb") as file:
+        return max(1 << 20, min(1 << 30, 8 * len(file.readline(1 << 28))))
 
 
 def _kept(known: Sequence[str], names: Iterable[str] | None) -> list[str]:
-    """The named columns in the file's order; all of them when one is missing, so that the message can name them."""
+    """The named columns in the file's order; more of them when one is missing, so that the message can name them."""
     wanted = set(known) if names is None else set(names)
-    return list(known) if wanted - set(known) else [name for name in known if name in wanted]
+    more = set(known[:_SHOWN]) if wanted - set(known) else set()
+    return [name for name in known if name in wanted or name in more]

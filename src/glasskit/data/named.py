@@ -62,6 +62,11 @@ def columns(path: pathlib.Path) -> tuple[str, ...]:
     return _header(path)[0]
 
 
+def delimiter(path: pathlib.Path) -> str:
+    """What stands between the cells of a CSV, as its first line shows."""
+    return _header(path)[1]
+
+
 def read(
     path: pathlib.Path, names: Sequence[str], *, texts: Sequence[str] = (), has_header: bool = True
 ) -> Named:
