@@ -109,12 +109,14 @@ def _ensemble(document: Document) -> ensembles.Ensemble:
     biases = tuple(float(each) for each in (bias if isinstance(bias, list) else [bias]))
     if not 0 < len(biases) <= ensembles.MOST_OUTPUTS:
         raise errors.ModelUnreadable(_FORMAT, f"it has {len(biases)} biases")
-    if "oblivious_trees" in document:
-        grown = [_symmetric(tree, features, len(biases)) for tree in document["oblivious_trees"]]
-    else:
-        grown = [_grown(tree, features, len(biases)) for tree in document["trees"]]
+    is_symmetric = "oblivious_trees" in document
+    trees: list[ensembles.Tree] = []
+    for index, tree in enumerate(document["oblivious_trees" if is_symmetric else "trees"]):
+        with errors.in_tree(_FORMAT, index):
+            nodes = (_symmetric if is_symmetric else _grown)(tree, features, len(biases))
+            trees += _trees(nodes, scale)
     return ensembles.Ensemble(
-        trees=tuple(tree for nodes in grown for tree in _trees(nodes, scale)),
+        trees=tuple(trees),
         feature_names=features.names,
         base_scores=biases,
         link=links.Link(name=_LINKS[loss]),

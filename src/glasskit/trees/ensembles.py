@@ -110,18 +110,21 @@ class Tree:
         if not _all_below_root(self.left, self.right):
             raise errors.ModelUnreadable("tree", "its nodes form a ring")
         in_set = inner & (self.test >= Test.IN_SET)
-        if np.isnan(self.threshold[inner & ~in_set]).any():
-            raise errors.ModelUnreadable("tree", "a threshold is not a number")
-        if not np.isfinite(self.value[self.is_leaf]).all():
-            raise errors.ModelUnreadable("tree", "a leaf value is not finite")
-        if not np.isfinite(self.cover).all() or (self.cover < 0).any():
-            raise errors.ModelUnreadable("tree", "a cover is negative or not finite")
+        self._refuse(inner & ~in_set & np.isnan(self.threshold), "threshold", "is not a number")
+        self._refuse(self.is_leaf & ~np.isfinite(self.value), "leaf value", "is not finite")
+        self._refuse(~np.isfinite(self.cover) | (self.cover < 0), "cover", "is negative or not finite")
         if any(
             not 0 <= category < CATEGORY_LIMIT for listed in self.categories.values() for category in listed
         ):
             raise errors.ModelUnreadable("tree", f"a category is not in 0..{CATEGORY_LIMIT - 1}")
         if set(self.categories) != set(np.flatnonzero(in_set).tolist()):
             raise errors.ModelUnreadable("tree", "category sets and category nodes do not match")
+
+    def _refuse(self, wrong: npt.NDArray[np.bool_], what: str, why: str) -> None:
+        if wrong.any():
+            node = int(np.argmax(wrong))
+            asks = f", which asks for feature {self.feature[node]}," if self.left[node] >= 0 else ""
+            raise errors.ModelUnreadable("tree", f"the {what} of its node {node}{asks} {why}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -131,6 +134,7 @@ class Ensemble:
     margin[k] = base_scores[k] + sum(leaf values of the trees of output k) / divisor
     float32_inputs: values are rounded to float32 before they are compared (XGBoost).
     text_hashes: the features whose categories may be texts, with the hashes their sets know (texts.py).
+    levels: the features that were a data frame's categories, with their values in the order of their codes.
     """
 
     trees: tuple[Tree, ...]
@@ -142,8 +146,10 @@ class Ensemble:
     source: str = "portable"
     float32_inputs: bool = False
     text_hashes: Mapping[int, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+    levels: Mapping[int, tuple[str | int | float | bool, ...]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "levels", MappingProxyType(dict(self.levels)))
         object.__setattr__(self, "text_hashes", MappingProxyType(dict(self.text_hashes)))
         if len(set(self.feature_names)) != len(self.feature_names):
             raise errors.ModelUnreadable("ensemble", "two features have the same name")
@@ -158,6 +164,9 @@ class Ensemble:
         for feature, hashes in self.text_hashes.items():
             if not 0 <= feature < self.n_features or len(hashes) > texts.MOST_HASHES:
                 raise errors.ModelUnreadable("ensemble", f"it lists texts for feature {feature}")
+        for feature, levels in self.levels.items():
+            if not 0 <= feature < self.n_features or not levels or len(set(levels)) != len(levels):
+                raise errors.ModelUnreadable("ensemble", f"it lists the levels {levels} of feature {feature}")
 
     @property
     def n_features(self) -> int:

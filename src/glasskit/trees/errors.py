@@ -9,6 +9,9 @@ TreesError                 a ValueError: something about a model or its input is
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 
 class TreesError(ValueError):
     """Root of the evaluator's errors."""
@@ -52,3 +55,12 @@ class AdditivityViolated(TreesError):
     def moved(self, n_rows: int) -> AdditivityViolated:
         """The same, seen from `n_rows` rows further up."""
         return AdditivityViolated(row=self.row + n_rows, margin=self.margin, explained=self.explained)
+
+
+@contextlib.contextmanager
+def in_tree(format_name: str, index: int) -> Iterator[None]:
+    """Says of a ModelUnreadable in which tree it was found."""
+    try:
+        yield
+    except ModelUnreadable as exc:
+        raise ModelUnreadable(format_name, f"tree {index}: {exc.reason}") from exc

@@ -68,6 +68,7 @@ class Explainer:
     ) -> None:
         self.ensemble = ensemble
         self.n_threads = n_threads
+        self._reading = _reading(ensemble)
         self._forest = evaluate.flatten(ensemble)
         self._background = None if background is None else self._matrix(background)
         if self._background is not None and not len(self._background):
@@ -139,7 +140,7 @@ class Explainer:
         return explanations.Explanation(
             values=self._shaped(values),
             base_values=self._shaped(_repeated(bases, n_rows)),
-            data=rows.shown(X, matrix, self.feature_names, text_hashes=self.ensemble.text_hashes),
+            data=rows.shown(X, matrix, self.feature_names, reading=self._reading),
             feature_names=self.feature_names,
             link="identity" if self._link else self.ensemble.link.name,
             link_scale=1.0 if self._link else self.ensemble.link.scale,
@@ -158,7 +159,7 @@ class Explainer:
         return explanations.Interactions(
             values=self._shaped(values),
             base_values=self._shaped(_repeated(bases, n_rows)),
-            data=rows.shown(X, matrix, self.feature_names, text_hashes=self.ensemble.text_hashes),
+            data=rows.shown(X, matrix, self.feature_names, reading=self._reading),
             feature_names=self.feature_names,
         )
 
@@ -173,10 +174,19 @@ class Explainer:
         return self.ensemble.n_outputs == 1
 
     def _matrix(self, given: rows.Rows) -> Matrix:
-        return rows.matrix(given, self.feature_names, text_hashes=self.ensemble.text_hashes)
+        return rows.matrix(given, self.feature_names, reading=self._reading)
 
     def _shaped(self, by_output: Matrix) -> Matrix:
         return by_output[..., 0] if self._is_single else by_output
+
+
+def _reading(ensemble: ensembles.Ensemble) -> rows.Reading:
+    return rows.Reading(
+        text_hashes=ensemble.text_hashes,
+        levels=ensemble.levels,
+        takes_codes=ensemble.source in ("lightgbm", "xgboost"),
+        refuses_unseen=ensemble.source == "xgboost",
+    )
 
 
 def _link_into(space: Space, ensemble: ensembles.Ensemble, *, has_background: bool) -> links.Link | None:

@@ -7,6 +7,7 @@ default left, bits 2-3 the missing type. DART's and shrinkage's factors are alre
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 
@@ -60,16 +61,20 @@ def _ensemble(text: str) -> ensembles.Ensemble:
     per_round = int(_require(header, "num_tree_per_iteration"))
     if not 0 < per_round <= ensembles.MOST_OUTPUTS:
         raise errors.ModelUnreadable(_FORMAT, f"it adds {per_round} trees per iteration")
-    trees = tuple(_tree(block, index % per_round) for index, block in enumerate(blocks))
+    trees = []
+    for index, block in enumerate(blocks):
+        with errors.in_tree(_FORMAT, index):
+            trees.append(_tree(block, index % per_round))
     objective = header.get("objective", "")
     return ensembles.Ensemble(
-        trees=trees,
+        trees=tuple(trees),
         feature_names=names,
         base_scores=(0.0,) * per_round,
         divisor=float(len(trees) // per_round) if "average_output" in header and trees else 1.0,
         link=_link(objective),
         objective=objective,
         source="lightgbm",
+        levels=_levels(text, len(names)),
     )
 
 
@@ -94,6 +99,22 @@ def _fields(block: str) -> dict[str, str]:
         key, _, value = line.strip().partition("=")
         fields[key] = value
     return fields
+
+
+def _levels(text: str, n_features: int) -> dict[int, tuple[str | int | float | bool, ...]]:
+    """The values of the columns that had pandas' type category, by feature: the text's last lines list them."""
+    listed = re.search(r"^pandas_categorical:(.+)$", text, flags=re.MULTILINE)
+    columns = re.search(r"^\[categorical_feature: ([\d,]+)\]$", text, flags=re.MULTILINE)
+    levels = json.loads(listed.group(1)) if listed else None
+    if not levels:
+        return {}
+    features = [int(index) for index in columns.group(1).split(",")] if columns else []
+    if len(features) != len(levels) or max(features) >= n_features:
+        raise errors.ModelUnreadable(
+            _FORMAT,
+            f"it lists the categories of {len(levels)} columns, but names {len(features)} such columns",
+        )
+    return {feature: tuple(values) for feature, values in zip(features, levels, strict=True) if len(values)}
 
 
 def _require(fields: Mapping[str, str], key: str) -> str:

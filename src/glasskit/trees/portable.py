@@ -4,8 +4,8 @@
     bytes 16-23      length of the header, unsigned, little-endian
     header           JSON, UTF-8, keys sorted, no spaces: everything of `Ensemble` but its trees, and
                      of every tree its number of nodes, its output and its category sets
-                     ([node, [categories in order]], in the order of nodes); `text_hashes` only
-                     where there are any
+                     ([node, [categories in order]], in the order of nodes); `text_hashes` and
+                     `levels` only where there are any
     arrays           for every tree in order, for every array in the order of `ARRAYS`, its numbers,
                      little-endian, without padding
     nothing else     bytes that follow make the file unreadable
@@ -66,6 +66,8 @@ def to_bytes(ensemble: ensembles.Ensemble) -> bytes:
         header["text_hashes"] = [
             [feature, list(ensemble.text_hashes[feature])] for feature in sorted(ensemble.text_hashes)
         ]
+    if ensemble.levels:
+        header["levels"] = [[feature, list(ensemble.levels[feature])] for feature in sorted(ensemble.levels)]
     text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     arrays = (getattr(tree, name).astype(kind).tobytes() for tree in ensemble.trees for name, kind in ARRAYS)
     return b"".join([MAGIC, struct.pack("<Q", len(text)), text, *arrays])
@@ -121,6 +123,7 @@ def _ensemble(data: bytes) -> ensembles.Ensemble:
             int(feature): tuple(int(each) for each in hashes)
             for feature, hashes in header.get("text_hashes", ())
         },
+        levels={int(feature): tuple(levels) for feature, levels in header.get("levels", ())},
     )
 
 

@@ -9,8 +9,9 @@ prediction ("5E-1", or since 3.1 "[5E-1]" with one number per output) and become
 from __future__ import annotations
 
 import decimal
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -86,19 +87,39 @@ def _ensemble(learner: Document) -> ensembles.Ensemble:
         raise errors.ModelUnreadable(_FORMAT, f"it claims {n_features} features and {n_outputs} outputs")
     model, weights = _booster(learner["gradient_booster"])
     tree_outputs = [int(output) for output in model["tree_info"]]
-    trees = tuple(
-        _tree(tree, output=output, weight=weight)
-        for tree, output, weight in zip(model["trees"], tree_outputs, weights, strict=True)
-    )
+    trees = []
+    for index, (tree, output, weight) in enumerate(zip(model["trees"], tree_outputs, weights, strict=True)):
+        with errors.in_tree(_FORMAT, index):
+            trees.append(_tree(tree, output=output, weight=weight))
     return ensembles.Ensemble(
-        trees=trees,
+        trees=tuple(trees),
         feature_names=_names(learner, n_features),
         base_scores=_base_scores(str(parameters["base_score"]), objective, n_outputs),
         link=links.Link(name=_LINKS[objective]),
         objective=objective,
         source="xgboost",
         float32_inputs=True,
+        levels=_levels(model.get("cats", {}).get("enc", ())),
     )
+
+
+def _levels(encodings: Sequence[Document]) -> dict[int, tuple[str | int | float | bool, ...]]:
+    """The values of a data frame's categories, by feature: texts lie one behind the other, cut at `offsets`.
+
+    XGBoost 3.2 cuts UTF-8 by the number of characters, so texts that are not ASCII are damaged: left out.
+    """
+    levels: dict[int, tuple[str | int | float | bool, ...]] = {}
+    for feature, encoding in enumerate(encodings):
+        values: list[str | int | float | bool] = np.asarray(encoding["values"]).tolist()
+        if "offsets" in encoding:
+            cuts = [int(offset) for offset in encoding["offsets"]]
+            joined = bytes(int(value) & 0xFF for value in values)
+            if not joined.isascii():
+                continue
+            values = [joined[start:end].decode() for start, end in itertools.pairwise(cuts)]
+        if values:
+            levels[feature] = tuple(values)
+    return levels
 
 
 def _booster(booster: Document) -> tuple[Document, list[float]]:
