@@ -109,7 +109,7 @@ def _reasons(decision: decisions.Decision, policy: policies.Policy) -> charts.re
             for one in outcome.reasons
         )
         head = ("", "Reason", "Code", "What was given", "Effect", "Share of what speaks against")
-        parts.append(_table(head, lines))
+        parts.append(_table(head, lines, titled=1))
     elif isinstance(outcome, outcomes.NotDecided):
         parts.append(f"<p>No automatic decision: {escape(outcome.sentence)} A person has to look.</p>")
     else:
@@ -160,23 +160,14 @@ def _recourse(decision: decisions.Decision) -> list[charts.report.Section]:
 
 def _bias(summary: Mapping[str, Any], url: str) -> charts.report.Section:
     """How groups fare whom the model was never told of."""
-    lines = (
-        (
-            group["title"],
-            str(group["n"]),
-            *(
-                ("", "", "", "", group["refused"])
-                if group["refused"]
-                else (
-                    *(words.percent(group[name]) for name in ("approved", "approved_others")),
-                    *(words.percent(group[name]) for name in ("repaid", "repaid_others")),
-                    "",
-                )
-            ),
-        )
+    shares = ("approved", "approved_others", "repaid", "repaid_others")
+    lines = [
+        (group["title"], str(group["n"]), *(words.percent(group[name]) for name in shares))
         for group in summary["groups"]
-    )
-    head = ("Group", "People", "Approved", "Others approved", "Repaid", "Others repaid", "")
+        if not group["refused"]
+    ]
+    head = ("Group", "People", "Approved", "Others approved", "Repaid", "Others repaid")
+    refused = "; ".join(group["refused"] for group in summary["groups"] if group["refused"])
     differences = "".join(f"<li>{escape(sentence)}</li>" for sentence in summary["differences"])
     return charts.report.Section(
         title="Bias",
@@ -186,6 +177,7 @@ def _bias(summary: Mapping[str, Any], url: str) -> charts.report.Section:
         ),
         markup=(
             f"<p><strong>{escape(summary['worst'])}</strong></p>{_table(head, lines)}"
+            + (f"<p>Not measured: {escape(refused)}.</p>" if refused else "")
             + (f"<p>All differences beyond chance:</p><ul>{differences}</ul>" if differences else "")
             + f'<p><a href="{escape(url)}">All 21 metrics with their intervals</a> '
             "(the address works for a week).</p>"
@@ -193,7 +185,16 @@ def _bias(summary: Mapping[str, Any], url: str) -> charts.report.Section:
     )
 
 
-def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+def _table(head: Sequence[str], lines: Iterable[Sequence[str]], *, titled: int = 0) -> str:
+    """A table; titled: the column that says what a line is about."""
     columns = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
-    rows = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in line) + "</tr>" for line in lines)
+    rows = "".join(
+        "<tr>"
+        + "".join(
+            f'<th scope="row">{escape(cell)}</th>' if at == titled else f"<td>{escape(cell)}</td>"
+            for at, cell in enumerate(line)
+        )
+        + "</tr>"
+        for line in lines
+    )
     return f'<div class="scroll"><table><thead><tr>{columns}</tr></thead><tbody>{rows}</tbody></table></div>'
