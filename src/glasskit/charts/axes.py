@@ -52,7 +52,7 @@ class Scale:
 
 def scale(margins: Sequence[float], *, left: float, right: float, padding: float = 0.06) -> Scale:
     """A scale that holds all margins with some room at both ends."""
-    low, high = max(min(margins), -_LARGEST), min(max(margins), _LARGEST)
+    low, high = (min(max(end, -_LARGEST), _LARGEST) for end in (min(margins), max(margins)))
     room = (high - low) * padding
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         room = max(0.5, abs(high) * 1e-3) if high or low else 0.5

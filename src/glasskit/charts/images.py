@@ -101,7 +101,8 @@ def _grey(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """The image's lightness, (h, w, 1), a little brighter, so that no colour of its own is taken for a tint."""
     weights = np.array([1.0]) if image.shape[2] == 1 else np.array([0.2126, 0.7152, 0.0722])
     lightness = image[..., : len(weights)] @ weights
-    return np.rint(60 + lightness * (195 / 255)).astype(np.uint8)[..., np.newaxis]
+    brighter: npt.NDArray[np.uint8] = np.rint(60 + lightness * (195 / 255)).astype(np.uint8)
+    return brighter[..., np.newaxis]
 
 
 def _pixels(box: Detection, width: int, height: int) -> tuple[float, float, float, float]:

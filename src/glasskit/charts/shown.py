@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from glasskit.charts import axes, page, raster, tables
 from glasskit.charts.svg import canvas, palette
 
 _FRAME_TOOLS = 190
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +55,9 @@ class Shown(abc.ABC):
         return dataclasses.asdict(cast(Any, self))
 
     def to_json(self) -> str:
-        """The chart's data as JSON."""
-        return json.dumps(self.as_dict(), ensure_ascii=False, allow_nan=False)
+        """The chart's data as JSON; halves of characters, which UTF-8 cannot hold, are escaped."""
+        text = json.dumps(self.as_dict(), ensure_ascii=False, allow_nan=False)
+        return _HALVES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
     def to_svg(self, **look: Any) -> str:
         """The chart as an SVG document without script, style sheet or reference to anything outside."""

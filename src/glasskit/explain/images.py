@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from glasskit.explain import explanations, games, images_segments, pieces, sampling
+from glasskit.explain import explanations, games, images_segments, pieces, sampling, shap_objects
 
 Pixels = npt.NDArray[np.uint8]
 Predict = Callable[[Pixels], npt.ArrayLike]
@@ -127,7 +127,9 @@ def played(
     )
     shares = np.bincount(segments.ravel(), minlength=n_segments) / segments.size
     return Explained(
-        explanation=dataclasses.replace(sampled.explanation, data=shares[np.newaxis]),
+        explanation=shap_objects.compatible(
+            dataclasses.replace(sampled.explanation, data=shares[np.newaxis])
+        ),
         errors=sampled.errors,
         method=sampled.method,
         image=whole,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from glasskit.explain import explanations, games, pieces, sampling, texts_segments
+from glasskit.explain import explanations, games, pieces, sampling, shap_objects, texts_segments
 
 Granularity = texts_segments.Granularity
 Span = texts_segments.Span
@@ -99,7 +99,7 @@ def explain(
         sampled.explanation, data=data, labels=dict(zip(names, tokens, strict=True))
     )
     return Explained(
-        explanation=explained,
+        explanation=shap_objects.compatible(explained),
         errors=sampled.errors,
         method=sampled.method,
         text=text,

@@ -54,7 +54,7 @@ def _description(chart: Overlay) -> str:
 
 def _area(area: Area) -> str:
     series = "raises" if area.contribution > 0 else "lowers" if area.contribution < 0 else "none"
-    error = f" ± {area.error:.2g}" if area.error else ""
+    error = f" ± {area.error:.2g}" if area.error > 1e-9 else ""
     tip = f"area {area.number}, {area.share * 100:.1f} % of the image\n{axes.signed(area.contribution, 10)}{error}"
     path = canvas.element(
         "path",

@@ -68,7 +68,7 @@ def _series(piece: Piece) -> str:
 
 
 def _tip(piece: Piece) -> str:
-    error = f" ± {piece.error:.2g}" if piece.error else ""
+    error = f" ± {piece.error:.2g}" if piece.error > 1e-9 else ""
     return f"{measure.fitted(piece.text, 400.0)}\n{axes.signed(piece.contribution, 10)}{error}"
 
 
