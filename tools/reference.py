@@ -18,7 +18,7 @@ from glasshouse.doors.cli import commands, failures
 from glasshouse.kernel import registry
 from glasshouse.kernel.model import Services
 from glasshouse.kernel.settings import PREFIX, Settings
-from glasskit import algorithms, metrics
+from glasskit import algorithms, bias, metrics
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 NOTE = "<!-- Written by `make reference`; edit the code instead. -->"
@@ -182,6 +182,28 @@ def quality_metrics() -> Iterator[str]:
         yield f"| `{name}` | {(metrics.find(name).of.__doc__ or '').splitlines()[0]} |"
 
 
+def bias_metrics() -> Iterator[str]:
+    """The bias metrics of glasskit.bias, by stage."""
+    yield "# Bias metrics"
+    yield ""
+    yield "a is the favoured facet (all other rows), d the disfavoured one (the rows asked about), n⁽¹⁾ rows with the favourable"
+    yield "label, n′⁽¹⁾ with the favourable prediction. Analysis jobs take the short names in `methods`;"
+    yield '`glasskit.bias.find("DPL").of(split)` computes one.'
+    for stage, title in (("pre_training", "Of the data"), ("post_training", "Of the predictions")):
+        yield from (
+            "",
+            f"## {title}",
+            "",
+            "| name | | formula | from | to | no difference |",
+            "|---|---|---|---|---|---|",
+        )
+        for name in bias.names(stage):
+            one = bias.find(name)
+            ends = (f"{end:g}".replace("inf", "∞").replace("-", "−") for end in (*one.range, one.neutral))
+            formula = one.formula.replace("|", "\\|")
+            yield f"| `{name}` | {one.title} | {formula} | {' | '.join(ends)} |"
+
+
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "operations.md": operations,
     "states.md": states,
@@ -190,6 +212,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "images.md": images,
     "algorithms.md": built_in_algorithms,
     "metrics.md": quality_metrics,
+    "bias-metrics.md": bias_metrics,
 }
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ Progress = Callable[[int, int], None]
 """(rows explained, rows in all)."""
 
 _PARTS = 20
-_ELEMENTWISE = frozenset({"identity", "logistic", "exp", "log1p_exp", "signed_square"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,63 +45,37 @@ class Attributions:
 
 
 def of_trees(found: models.Trees, rows: Floats, baseline: Floats, *, use_logit: bool) -> Attributions | None:
-    """Exact SHAP values against every row of the baseline; None where the link of the trees has no exact way.
+    """SHAP values by Tree SHAP against every row of the baseline; None where the link of the trees has no way.
 
     In the space of the margin (regression, or log-odds by use_logit) they are the Shapley values of the model. In that of
-    probabilities they are the exact ones of the margin, carried over for each row of the baseline by the ratio of the
-    differences (probability / margin), as shap's TreeExplainer does with model_output="probability".
+    probabilities they are the exact ones of the margin carried over, with the definition of trees.against.
     """
-    link = found.ensemble.link
+    link, scale = found.ensemble.link, 1.0
+    space: Literal["margin", "prediction"] = "margin"
     if found.space == "margin" or link.name == "identity":
+        what = "exact Shapley values of the model's scores"
         if use_logit:
             return None
-        scale, what = 1.0, "exact Shapley values of the model"
-    elif link.name == "logistic" and use_logit:
+    elif use_logit:
         scale, what = link.scale, "exact Shapley values of the log-odds"
-    elif link.name in _ELEMENTWISE and not use_logit:
-        return _carried(found, rows, baseline)
+        if link.name != "logistic":
+            return None
     else:
+        space = "prediction"
+        what = "exact in the space of the margin, carried over to the prediction against each row of the baseline"
+    try:
+        explanation = trees.Explainer(found.ensemble, baseline, space=space).shap_values(rows)
+    except trees.ModelUnsupported:
         return None
-    explanation = trees.Explainer(found.ensemble, baseline).shap_values(rows)
     values, bases = explanation.values, explanation.base_values
     return Attributions(
-        values=(values[:, :, np.newaxis] if values.ndim == 2 else values) * scale,
+        values=_wide(values) * scale,
         expected=np.atleast_1d(bases[0]) * scale,
         method="tree_shap",
         account=f"Tree SHAP on {found.file}: {what}.",
         largest_error=0.0,
         asked_model=False,
     )
-
-
-def _carried(found: models.Trees, rows: Floats, baseline: Floats) -> Attributions:
-    """Exact values of the margin as parts of the prediction, baseline row by baseline row."""
-    link, plain = found.ensemble.link, trees.Explainer(found.ensemble)
-    margins, base_margins = plain.predict_margin(rows), plain.predict_margin(baseline)
-    predictions, base_predictions = link.apply(margins), link.apply(base_margins)
-    total = np.zeros((len(rows), found.ensemble.n_features))
-    for at in range(len(baseline)):
-        explained = trees.Explainer(found.ensemble, baseline[at : at + 1]).shap_values(rows)
-        difference = margins - base_margins[at]
-        flat = np.abs(difference) < 1e-9
-        slope = _slope(link, margins)
-        ratio = np.where(flat, slope, (predictions - base_predictions[at]) / np.where(flat, 1.0, difference))
-        total += explained.values * ratio[:, np.newaxis]
-    return Attributions(
-        values=(total / len(baseline))[:, :, np.newaxis],
-        expected=np.array([base_predictions.mean()]),
-        method="tree_shap",
-        account=f"Tree SHAP on {found.file}: exact in the space of the margin, carried over to the prediction against "
-        "each row of the baseline.",
-        largest_error=0.0,
-        asked_model=False,
-    )
-
-
-def _slope(link: trees.Link, margins: Floats) -> Floats:
-    """How much the prediction grows with the margin, there."""
-    step = 1e-5 * np.maximum(1.0, np.abs(margins))
-    return np.asarray((link.apply(margins + step) - link.apply(margins - step)) / (2 * step))
 
 
 def of_model(

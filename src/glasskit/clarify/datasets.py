@@ -385,7 +385,7 @@ def _other(
         rows = other.set_index(table.join).reindex(table.frame[table.join])
         absent = ~table.frame[table.join].isin(keys)
         if absent.any():
-            first = table.frame[table.join][absent].iloc[0]
+            first = table.frame[table.join][absent].tolist()[0]
             raise faults.BadDataset(
                 f"{uri} has no row whose {table.join} is {first!r} ({int(absent.sum())} missing)."
             )

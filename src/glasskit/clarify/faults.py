@@ -20,7 +20,7 @@ class BadConfig(ClarifyFault):
     """A key of analysis_config.json."""
 
     def __init__(self, key: str, reason: str) -> None:
-        super().__init__(f"analysis_config.json: {key} {reason}")
+        super().__init__(f"analysis_config.json: {key or 'the file'} {reason}")
         self.key = key
 
 

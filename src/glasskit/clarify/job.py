@@ -237,7 +237,7 @@ def _trees(setting: _Setting, model: asking.Served, work: _Work) -> models.Trees
     if isinstance(found, models.NotUsed):
         return found
     rows = models.sample(setting.matrix, setting.baseline, seed=0)
-    return models.checked(*found, rows, model.scores)
+    return models.checked(found, rows, model.scores)
 
 
 def _account(found: models.Trees | models.NotUsed | None) -> str:

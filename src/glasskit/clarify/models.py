@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -69,8 +69,13 @@ def scored(explainer: trees.Explainer, matrix: Floats, space: Space) -> Floats:
     return found[:, np.newaxis] if found.ndim == 1 else found
 
 
-def found_in(archive: Path, n_features: int) -> tuple[trees.Ensemble, str] | NotUsed:
-    """The ensemble of that many features in a model's archive, and the name of its file."""
+Candidate = tuple[trees.Ensemble, str]
+"""An ensemble, and the name of the file that holds it."""
+
+
+def found_in(archive: Path, n_features: int) -> list[Candidate] | NotUsed:
+    """The ensembles of that many features in a model's archive; at least one."""
+    found: list[Candidate] = []
     why = "its archive holds no file that is a tree ensemble"
     try:
         for name, data in _files(archive):
@@ -82,11 +87,11 @@ def found_in(archive: Path, n_features: int) -> tuple[trees.Ensemble, str] | Not
             except trees.TreesError:
                 continue
             if ensemble.n_features == n_features:
-                return ensemble, name
+                found.append((ensemble, name))
             why = f"{name} has {ensemble.n_features} features, and the dataset {n_features}"
-    except (tarfile.TarError, OSError) as exc:
+    except (tarfile.TarError, OSError, EOFError) as exc:
         why = f"its archive cannot be read: {exc}"
-    return NotUsed(reason=why)
+    return found or NotUsed(reason=why)
 
 
 def _files(archive: Path) -> Iterator[tuple[str, bytes]]:
@@ -123,23 +128,27 @@ def _unpickled(data: bytes) -> Any:
 
 
 def checked(
-    ensemble: trees.Ensemble, file: str, rows: Floats, ask: Callable[[Floats], Floats]
+    candidates: Sequence[Candidate], rows: Floats, ask: Callable[[Floats], Floats]
 ) -> Trees | NotUsed:
-    """The trees, if they answer as the model does on the rows."""
-    answered, explainer = ask(rows), trees.Explainer(ensemble)
+    """The first trees that answer as the model does on the rows."""
+    answered, why = ask(rows), ""
     spaces: tuple[Space, ...] = ("prediction", "margin")
-    for space in spaces:
-        own = scored(explainer, rows, space)
-        if own.shape == answered.shape and np.allclose(own, answered, rtol=_TOLERANCE, atol=_SMALLEST):
-            return Trees(ensemble=ensemble, file=file, space=space)
-    own = scored(explainer, rows, "prediction")
+    for ensemble, file in candidates:
+        explainer = trees.Explainer(ensemble)
+        for space in spaces:
+            own = scored(explainer, rows, space)
+            if own.shape == answered.shape and np.allclose(own, answered, rtol=_TOLERANCE, atol=_SMALLEST):
+                return Trees(ensemble=ensemble, file=file, space=space)
+        why = why or _difference(scored(explainer, rows, "prediction"), answered, file)
+    return NotUsed(reason=why)
+
+
+def _difference(own: Floats, answered: Floats, file: str) -> str:
     if own.shape != answered.shape:
-        return NotUsed(
-            reason=f"it answers {answered.shape[1]} scores a row, and the trees in {file} {own.shape[1]}"
-        )
+        return f"it answers {answered.shape[1]} scores a row, and the trees in {file} {own.shape[1]}"
     worst = int(np.abs(own - answered).max(axis=1).argmax())
-    return NotUsed(
-        reason=f"it answers {answered[worst, 0]:.6g} where the trees in {file} say {own[worst, 0]:.6g}, "
+    return (
+        f"it answers {answered[worst, 0]:.6g} where the trees in {file} say {own[worst, 0]:.6g}, "
         "so something beside the trees has a say"
     )
 

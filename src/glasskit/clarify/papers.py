@@ -106,7 +106,7 @@ def _bias(report: bias.Report) -> Iterator[Section]:
         ("pre_training", "Bias of the dataset", "Measured on the observed labels, before any model."),
         ("post_training", "Bias of the predictions", "Measured on the labels that the model predicts."),
     )
-    dropped = (f"{report.n_dropped:,} rows without a value were left out.",) if report.n_dropped else ()
+    dropped = (_dropped(report.n_dropped),) if report.n_dropped else ()
     for stage, title, about in stages:
         parts = [part for facet in report.facets for part in _facet(facet, stage)]
         if parts:
@@ -117,6 +117,10 @@ def _bias(report: bias.Report) -> Iterator[Section]:
         rows = tuple((one["name"], f"{one['value']:.4f}", one["description"]) for one in performance)
         table = Table(caption="All rows", names=("Measure", "Value", "Meaning"), rows=rows, numeric=(1,))
         yield Section(title="Quality of the predictions", parts=(table,))
+
+
+def _dropped(n: int) -> str:
+    return f"{n:,} rows without a value were left out." if n > 1 else "1 row without a value was left out."
 
 
 def _relation(words: str) -> str:
