@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,13 @@ from glasskit.clarify import online_questions as questions
 from glasskit.clarify import online_records as records
 from glasskit.clarify import online_rows, online_settings
 from glasskit.clarify import online_sampling as sampling
+from glasskit.clarify import online_texts as texts
 from glasskit.clarify import online_trees as exact
 
 Floats = npt.NDArray[np.float64]
 
 VERSION = "1.0"
 CSV, JSON_LINES = "text/csv", "application/jsonlines"
-_PROBE_SEED = 20_170_724
 
 
 class BadRequest(ValueError):
@@ -86,6 +87,7 @@ class Explainer:
         self._ask = ask
         self._baseline = records.read(baseline, settings.baseline_form, settings, what="the SHAP baseline")
         online_settings.check_width(settings, self._baseline.shape[1])
+        self._kinds = texts.kinds(settings, self._baseline) if settings.text is not None else ()
         self._budget = sampling.Budget(n_samples=settings.n_samples, seed=settings.seed)
         self._trees = self._verified(readable) if readable is not None and settings.text is None else None
 
@@ -104,7 +106,7 @@ class Explainer:
             return self._answer(asked, first or self._ask)
         except (online_settings.Refused, online_rows.BadRecords) as error:
             raise BadRequest(_sentence(error)) from error
-        except (expressions.BadExpression, answers.BadAnswer, questions.ModelFailed) as error:
+        except (answers.BadAnswer, questions.ModelFailed) as error:
             raise ExplanationFailed(_sentence(error)) from error
 
     def _answer(self, asked: Asked, first: questions.Ask) -> questions.Reply | Explained:
@@ -158,39 +160,53 @@ class Explainer:
                 found = self._trees.explain(rows)
             except ValueError as error:
                 raise ExplanationFailed(_sentence(error)) from error
-            return self._features(found.values), found.method
-        values, method = self._asked(cells, scores, questioner)
-        return self._features(values), method
+            return [_features(row) for row in found.values], found.method
+        return self._asked(cells, scores, questioner)
 
     def _asked(
         self, cells: records.Cells, scores: Floats, questioner: questions.Questioner
-    ) -> tuple[Floats, str]:
-        """Attributions by asking the model about synthetic records; (n, F, K)."""
-        bases = self._in_space(questioner.scores(self._baseline)).mean(axis=0)
-        if len(bases) != scores.shape[1]:
+    ) -> tuple[list[Any], str]:
+        """The same by asking the model about synthetic records."""
+        players = [self._record(row) for row in cells]
+        bases = self._bases(players, questioner)
+        if bases.shape[1] != scores.shape[1]:
             raise ExplanationFailed(
-                f"The model answers the baseline with {len(bases)} scores and the request with {scores.shape[1]}."
+                f"The model answers the baseline with {bases.shape[1]} scores and the request with "
+                f"{scores.shape[1]}."
             )
-        players = [
-            sampling.Tabular(
-                row=row,
-                background=self._baseline,
-                players=np.flatnonzero(exact.differs(row, self._baseline)),
-            )
-            for row in cells
-        ]
-        ends = np.stack([np.tile(bases, (len(cells), 1)), self._in_space(scores)], axis=1)
         solved = sampling.solve(
             players,
-            ends,
+            np.stack([bases, self._in_space(scores)], axis=1),
             lambda some: self._in_space(questioner.scores(some.astype(object))),
             n_background=len(self._baseline),
             budget=self._budget,
         )
-        values = np.zeros((len(cells), cells.shape[1], len(bases)))
-        for at, (record, found) in enumerate(zip(players, solved.values, strict=True)):
-            values[at, record.players] = found
-        return values, solved.method
+        found = [
+            texts.attributions(one, values, self._kinds)
+            if isinstance(one, texts.Record)
+            else _features(_spread(one, values))
+            for one, values in zip(players, solved.values, strict=True)
+        ]
+        return found, solved.method
+
+    def _record(self, row: records.Cells) -> sampling.Tabular | texts.Record:
+        text = self._settings.text
+        if text is None:
+            players = np.flatnonzero(exact.differs(row, self._baseline))
+            return sampling.Tabular(row=row, background=self._baseline, players=players)
+        found = texts.record(row, self._baseline, self._kinds, text)
+        online_settings.check_samples(self._settings, found.n_players)
+        return found
+
+    def _bases(
+        self, players: Sequence[sampling.Tabular | texts.Record], questioner: questions.Questioner
+    ) -> Floats:
+        """What nobody is worth for each record; (R, K). Without texts that is the baseline for all."""
+        nobody = players[:1] if self._settings.text is None else players
+        rows = np.concatenate([one.mixed(np.zeros((1, one.n_players), dtype=np.bool_)) for one in nobody])
+        scores = self._in_space(questioner.scores(rows.astype(object)))
+        bases = scores.reshape(len(nobody), len(self._baseline), -1).mean(axis=1)
+        return np.tile(bases, (len(players) // len(nobody), 1))
 
     def _in_space(self, scores: Floats) -> Floats:
         if not self._settings.use_logit:
@@ -199,17 +215,6 @@ class Explainer:
             return exact.log_odds(scores)
         except ValueError as error:
             raise ExplanationFailed(_sentence(error)) from error
-
-    def _features(self, values: Floats) -> list[Any]:
-        """(n, F, K) in Clarify's schema."""
-        headers = self._settings.feature_headers
-        listed = []
-        for row in values.tolist():
-            features: list[dict[str, Any]] = [{"attributions": [{"attribution": found}]} for found in row]
-            for feature, header in zip(features, headers, strict=False):
-                feature["feature_header"] = header
-            listed.append(features)
-        return listed
 
     def _written(
         self, reply: questions.Reply, found: list[answers.Document], listed: list[Any] | None
@@ -224,6 +229,9 @@ class Explainer:
         headers = answers.label_headers(found, self._settings)
         if headers:
             document["label_headers"] = headers
+        for record in listed or ():
+            for feature, header in zip(record or (), self._settings.feature_headers, strict=False):
+                feature["feature_header"] = header
         document["explanations"] = {} if listed is None else {"kernel_shap": listed}
         return json.dumps(document).encode()
 
@@ -248,7 +256,7 @@ class Explainer:
                 budget=self._budget,
                 float32=readable.float32,
             )
-            probes = np.concatenate([background, explainer.probes(np.random.default_rng(_PROBE_SEED))])
+            probes = exact.probes(readable.ensemble, background, np.random.default_rng(exact.PROBE_SEED))
             scores = questioner.scores(probes.astype(object))
         except (trees.TreesError, answers.BadAnswer, questions.ModelFailed) as error:
             _say(str(error))
@@ -261,13 +269,28 @@ class Explainer:
 
 
 def _is_wanted(enable: expressions.Expression, document: answers.Document) -> bool:
-    wanted = enable.constant[0] if enable.constant else enable.of(document)
+    try:
+        wanted = enable.constant[0] if enable.constant else enable.of(document)
+    except expressions.BadExpression as error:
+        raise BadRequest(_sentence(error)) from error
     if not isinstance(wanted, bool):
         raise BadRequest(
             f"EnableExplanations {enable.text!r} is {json.dumps(wanted)} for the answer {str(document)[:80]!r}; "
             "it must be true or false."
         )
     return wanted
+
+
+def _spread(record: sampling.Tabular, values: Floats) -> Floats:
+    """The players' values as those of all features; (F, K)."""
+    spread = np.zeros((len(record.row), values.shape[1]))
+    spread[record.players] = values
+    return spread
+
+
+def _features(values: Floats) -> list[dict[str, Any]]:
+    """One record's values, (F, K), in Clarify's schema."""
+    return [{"attributions": [{"attribution": by_output}]} for by_output in values.tolist()]
 
 
 def _media(form: online_settings.Form) -> str:

@@ -105,6 +105,11 @@ def _located(
 
 
 def _csv(text: str) -> list[Document]:
+    if text.startswith("["):
+        try:  # how SageMaker's XGBoost writes several classes: [0.1, 0.9],[0.8, 0.2]
+            return [json.loads(f"[{line}]") for line in text.splitlines() if line.strip()]
+        except ValueError:
+            pass
     try:
         return [[_cell(cell) for cell in row] for row in csv.reader(io.StringIO(text)) if row]
     except csv.Error as error:
@@ -128,7 +133,7 @@ def _cell(text: str) -> Any:
 
 
 def _json_lines(text: str) -> list[Document]:
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in text.split("\n") if line.strip()]
     try:
         return [json.loads(line) for line in lines]
     except ValueError as error:

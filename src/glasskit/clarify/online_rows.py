@@ -65,7 +65,7 @@ def _csv(text: str, what: str) -> Rows:
 
 def _json_lines(text: str, settings: Settings, what: str) -> Rows:
     rows = []
-    for number, line in enumerate((line for line in text.splitlines() if line.strip()), start=1):
+    for number, line in enumerate((line for line in text.split("\n") if line.strip()), start=1):
         try:
             record = json.loads(line)
             features = settings.features.of(record) if settings.features else record

@@ -81,10 +81,6 @@ def read(config: Mapping[str, Any]) -> Settings:
     shap, inference = config["ShapConfig"], config.get("InferenceConfig", {})
     _check_baseline(shap["ShapBaselineConfig"])
     _check_features(inference, shap)
-    if "TextConfig" in shap:
-        raise Refused(
-            f"{_AT}.ShapConfig.TextConfig is not supported by this server: attributions are of whole features"
-        )
     text = shap.get("TextConfig")
     form = form_of(
         shap["ShapBaselineConfig"].get("MimeType") or "text/csv",

@@ -23,6 +23,7 @@ Method = Literal["exact-tree-shap", "exact-shapley", "kernel-shap"]
 AGREES = 1e-5
 """Relative difference up to which a model's own float32 sums agree with ours."""
 PROBES = 64
+PROBE_SEED = 20_170_724
 _ENUMERATED_ROWS = 1 << 14
 
 
@@ -65,34 +66,23 @@ class Explainer:
     def ensemble(self) -> trees.Ensemble:
         return self._trees.ensemble
 
-    def probes(self, random: np.random.Generator) -> Floats:
-        """Rows that take many ways through the trees: baseline rows with values from about the trees' thresholds."""
-        rows = self._background[random.integers(len(self._background), size=PROBES)].copy()
-        for feature, thresholds in _thresholds(self.ensemble).items():
-            chosen = random.choice(thresholds, size=PROBES)
-            steps = random.choice([-1.0, 0.0, 1.0], size=PROBES) * np.maximum(np.abs(chosen), 1.0) * 1e-3
-            keep = random.random(PROBES) < 0.25
-            rows[:, feature] = np.where(keep, rows[:, feature], chosen + steps)
-        return self._rounded(rows)
-
     def adopt(self, rows: Floats, scores: Floats) -> bool:
         """Whether the ensemble predicts the model's scores of these rows; finds out which outputs it answers."""
         predicted = self._all(rows)
         if scores.shape[1] == predicted.shape[1]:
             self._outputs = None
-            return _agree(predicted, scores)
+            return agree(predicted, scores)
         if scores.shape[1] != 1:
             return False
         for output in range(predicted.shape[1]):
-            if _agree(predicted[:, [output]], scores):
+            if agree(predicted[:, [output]], scores):
                 self._outputs = [output]
                 return True
         return False
 
     def agrees(self, rows: Floats, scores: Floats) -> bool:
         """Whether the ensemble predicts these scores, with the outputs found before."""
-        predicted = self._predicted(rows)
-        return predicted.shape == scores.shape and _agree(predicted, scores)
+        return agree(self._predicted(rows), scores)
 
     def explain(self, rows: Floats) -> Explained:
         """The attributions of every row."""
@@ -149,7 +139,30 @@ class Explainer:
         return by_output if self._outputs is None else by_output[..., self._outputs]
 
     def _rounded(self, rows: Floats) -> Floats:
-        return rows.astype(np.float32).astype(np.float64) if self._float32 else rows
+        return rounded(rows, float32=self._float32)
+
+
+def probes(ensemble: trees.Ensemble, rows: Floats, random: np.random.Generator) -> Floats:
+    """The rows, and others that take many ways through the trees, with values from about the trees' thresholds."""
+    found = rows[random.integers(len(rows), size=PROBES)].copy()
+    for feature, thresholds in _thresholds(ensemble).items():
+        chosen = random.choice(thresholds, size=PROBES)
+        steps = random.choice([-1.0, 0.0, 1.0], size=PROBES) * np.maximum(np.abs(chosen), 1.0) * 1e-3
+        keep = random.random(PROBES) < 0.25
+        found[:, feature] = np.where(keep, found[:, feature], chosen + steps)
+    return np.concatenate([rows, found])
+
+
+def agree(predicted: Floats, scores: Floats) -> bool:
+    """Whether predictions are a model's scores but for the last digits of its float32 sums."""
+    return predicted.shape == scores.shape and bool(
+        np.allclose(predicted, scores, rtol=AGREES, atol=AGREES * 1e-1)
+    )
+
+
+def rounded(rows: Floats, *, float32: bool) -> Floats:
+    """The rows as the model's code sees them."""
+    return rows.astype(np.float32).astype(np.float64) if float32 else rows
 
 
 def log_odds(predicted: Floats) -> Floats:
@@ -165,10 +178,6 @@ def differs(row: npt.NDArray[np.generic], background: npt.NDArray[np.generic]) -
     """In which features a row is not the same as every row of the background; two NaN are the same."""
     both_nan = (row != row) & (background != background)
     return np.asarray(((background != row) & ~both_nan).any(axis=0), dtype=np.bool_)
-
-
-def _agree(predicted: Floats, scores: Floats) -> bool:
-    return bool(np.allclose(predicted, scores, rtol=AGREES, atol=AGREES * 1e-1))
 
 
 def _used(ensemble: trees.Ensemble) -> npt.NDArray[np.bool_]:

@@ -39,7 +39,7 @@ class ExplainingHandler:
                 online_settings.read(config),
                 _baseline(config, folder),
                 lambda body, content_type, accept: self._reply(body, content_type, accept, {}),
-                readable=readable(handler),
+                readable=_readable_or_none(handler),
             )
         except (online_settings.Refused, online_rows.BadRecords) as error:
             raise failures.AlgorithmFailure(str(error)) from error
@@ -91,28 +91,47 @@ class ExplainingHandler:
     ) -> online_questions.Reply:
         """What the model answers; `kept` gets the answer with its headers."""
         wanted = {**headers, "content-type": content_type, "accept": accept}
-        try:
-            answer = self._handler.invoke(requests.Request(body=body, headers=wanted))
-        except requests.Rejected as error:
-            answer = requests.Answer(status=error.status, body=str(error).encode())
+        answer, reply = reply_of(self._handler, requests.Request(body=body, headers=wanted))
         if kept is not None:
             kept.append(answer)
-        return online_questions.Reply(
-            status=answer.status, body=answer.body, content_type=answer.content_type
-        )
+        return reply
 
 
-def readable(handler: requests.Handler) -> online.Readable | None:
-    """The trees of what scores; None, and a line in the log, where they cannot be read."""
+class Unreadable(ValueError):
+    """The model is no tree ensemble that can be read, or the user's code scores; the text says which."""
+
+
+def readable(handler: requests.Handler) -> online.Readable:
+    """The trees of what scores. Raises Unreadable."""
     scored = handler.scored_by()
     if scored is None:
-        return None
+        raise Unreadable("the model has a predict_fn or transform_fn of its own")
     try:
         ensemble = trees.load(_source(scored.model))
     except trees.TreesError as error:
-        sys.stdout.write(f"The model is not read as trees: {error}\n")
-        return None
+        raise Unreadable(f"the model is not read as trees: {error}") from error
     return online.Readable(ensemble=ensemble, float32=scored.float32)
+
+
+def reply_of(
+    handler: requests.Handler, request: requests.Request
+) -> tuple[requests.Answer, online_questions.Reply]:
+    """The handler's answer, a refusal too, as it is and as an explainer reads it."""
+    try:
+        answer = handler.invoke(request)
+    except requests.Rejected as error:
+        answer = requests.Answer(status=error.status, body=str(error).encode())
+    return answer, online_questions.Reply(
+        status=answer.status, body=answer.body, content_type=answer.content_type
+    )
+
+
+def _readable_or_none(handler: requests.Handler) -> online.Readable | None:
+    try:
+        return readable(handler)
+    except Unreadable as error:
+        sys.stdout.write(f"Explanations ask the model (Kernel SHAP), because {error}\n")
+        return None
 
 
 def _source(model: Any) -> Any:

@@ -79,11 +79,15 @@ def _user_handler(where: layout.Layout, program: str, accept: str, algorithm: st
 def explained(handler: requests.Handler) -> requests.Handler:
     """The handler, with explanations where the environment asks for them. Raises failures.AlgorithmFailure."""
     folder = os.environ.get("GLASSHOUSE_EXPLAINER", "")
-    if not folder:
-        return handler
-    from glasskit.container import explaining
+    if folder:
+        from glasskit.container import explaining
 
-    return explaining.ExplainingHandler(handler, Path(folder))
+        return explaining.ExplainingHandler(handler, Path(folder))
+    if os.environ.get("GLASSHOUSE_EXPLAIN", "").lower() == "true":
+        from glasskit.container import explaining_tables
+
+        return explaining_tables.TablesHandler(handler)
+    return handler
 
 
 def place_code(where: layout.Layout) -> Path:

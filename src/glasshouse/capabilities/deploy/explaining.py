@@ -1,6 +1,7 @@
-"""Explanations of an endpoint's answers: its ExplainerConfig checked, and laid out for the model server.
+"""Explanations of an endpoint's answers and of a transform job's: checked here, and laid out for the model server.
 
-The explaining itself is done in the model's sandbox, beside the model (`glasskit.container.explaining`).
+The explaining itself is done in the model's sandbox, beside the model (`glasskit.container.explaining`). AWS has no
+member that makes a transform job explain; here the job's environment does: GLASSHOUSE_EXPLAIN.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ Config = Mapping[str, Any]
 
 FOLDER = "explainer"
 VARIABLE = "GLASSHOUSE_EXPLAINER"
+EXPLAIN, EXPLAIN_BASELINE = "GLASSHOUSE_EXPLAIN", "GLASSHOUSE_EXPLAIN_BASELINE"
+PARQUET = "application/x-parquet"
 _BASELINE = "ExplainerConfig.ClarifyExplainerConfig.ShapConfig.ShapBaselineConfig.ShapBaselineUri"
 
 
@@ -32,6 +35,40 @@ def check(doc: Mapping[str, Any]) -> None:
         online_rows.checked(config["ClarifyExplainerConfig"])
     except online_settings.Refused as error:
         raise errors.Validation(f"{error}.") from error
+
+
+def check_transform(doc: Mapping[str, Any], variables: Mapping[str, str]) -> None:
+    """What a transform job asks for by GLASSHOUSE_EXPLAIN in `variables`. Raises errors.Validation."""
+    asked = {name: value for name, value in variables.items() if name.startswith(EXPLAIN)}
+    unknown = sorted(set(asked) - {EXPLAIN, EXPLAIN_BASELINE})
+    if unknown:
+        raise errors.Validation(
+            f"Environment.{unknown[0]} is not known; use {EXPLAIN} and {EXPLAIN_BASELINE}."
+        )
+    wanted = asked.get(EXPLAIN, "false").lower()
+    if wanted not in ("true", "false"):
+        raise errors.Validation(f"Environment.{EXPLAIN} must be true or false, not {asked[EXPLAIN]!r}.")
+    if wanted == "false":
+        if asked.get(EXPLAIN_BASELINE):
+            raise errors.Validation(f"Environment.{EXPLAIN_BASELINE} needs {EXPLAIN} to be true.")
+        return
+    source, target = doc["TransformInput"], doc["TransformOutput"]
+    kinds = {
+        "TransformInput.ContentType": source.get("ContentType", ""),
+        "TransformOutput.Accept": target.get("Accept") or "text/csv",
+    }
+    for member, given in kinds.items():
+        media = given.partition(";")[0].strip().lower()
+        if media not in (*online_settings.TYPES, PARQUET):
+            raise errors.Validation(
+                f"With {EXPLAIN}, {member} must be text/csv, application/jsonlines or {PARQUET}, not {given!r}."
+            )
+        if media == PARQUET and (
+            source.get("SplitType", "None") != "None" or target.get("AssembleWith", "None") != "None"
+        ):
+            raise errors.Validation(
+                f"{member} is {PARQUET}, whose files are explained whole: leave SplitType and AssembleWith out."
+            )
 
 
 def fetch(config: Config, folder: Path, context: Context) -> None:

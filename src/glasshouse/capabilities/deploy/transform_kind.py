@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from glasshouse.capabilities.deploy import containers, kinds
+from glasshouse.capabilities.deploy import containers, explaining, kinds
 from glasshouse.kernel import errors, verbs
 from glasshouse.kernel.context import Context
 from glasshouse.kernel.jobs import instances, requests
@@ -39,6 +39,8 @@ def _fill(doc: Doc, context: Context) -> Doc:
     requests.check_uri(doc["TransformOutput"]["S3OutputPath"], at="TransformOutput.S3OutputPath")
     instances.limits_of(doc["TransformResources"]["InstanceType"], time_s=None)
     _check_processing(doc)
+    hosted = containers.hosted(model.doc, context)
+    explaining.check_transform(doc, {**hosted["container"]["Environment"], **doc.get("Environment", {})})
     return {
         "TransformInput": {"CompressionType": "None", "SplitType": "None", **doc["TransformInput"]},
         "TransformOutput": {"AssembleWith": "None", "KmsKeyId": "", **doc["TransformOutput"]},
@@ -49,7 +51,7 @@ def _fill(doc: Doc, context: Context) -> Doc:
             **doc.get("DataProcessing", {}),
         },
         "Environment": doc.get("Environment", {}),
-        "_model": containers.hosted(model.doc, context),
+        "_model": hosted,
     }
 
 
