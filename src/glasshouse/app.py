@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from glasshouse.doors import connect, gateway, listen
 from glasshouse.doors.files import FilesDoor
-from glasshouse.doors.runtime import RuntimeDoor
+from glasshouse.doors.runtime import Recorder, RuntimeDoor
 from glasshouse.doors.wire import WireDoor
 from glasshouse.engines.execute.sandbox import SandboxExecutor
 from glasshouse.engines.files.local import LocalFiles
@@ -29,6 +29,7 @@ from glasshouse.kernel.context import Context, Ports
 from glasshouse.kernel.identity import Caller
 from glasshouse.kernel.ids import Arn
 from glasshouse.kernel.jobs import leftovers
+from glasshouse.kernel.ledger import Ledger, anchoring
 from glasshouse.kernel.model import Services
 from glasshouse.kernel.objects import Objects
 from glasshouse.kernel.ports import Files
@@ -99,6 +100,7 @@ def serve(settings: Settings, *, announce: Callable[[str], None] = lambda _url: 
     verifier = Verifier(
         identities=platform.ports.identities, clock=platform.ports.clock, region=settings.region
     )
+    book = open_ledger(settings, platform.ports.clock)
     wire = WireDoor(registry=platform.registry, verifier=verifier, services=platform.services)
 
     def ended() -> None:
@@ -108,13 +110,18 @@ def serve(settings: Settings, *, announce: Callable[[str], None] = lambda _url: 
         has_rested = platform.upkeep.end(within_s=STEPS_S) & platform.work.end(within_s=STEPS_S)
         for stop in platform.stops:
             stop(platform.ports)
+        book.close()
         log.info("server.ended", extra={"cut_off": not has_rested})
         if not has_rested:
             _cut_off()
         platform.ports.store.close()
 
     runtime = RuntimeDoor(
-        ports=platform.ports, verifier=verifier, access=platform.access, audit=platform.audit
+        ports=platform.ports,
+        verifier=verifier,
+        access=platform.access,
+        audit=platform.audit,
+        recorder=Recorder(book, platform.ports.clock),
     )
     door = _gateway(platform, wire, runtime, verifier)
     listen.serve(door, listener, settings, started=started, closing=runtime.close, ended=ended)
@@ -210,6 +217,15 @@ def open_files(settings: Settings, clock: Clock) -> Files:
             secret_access_key=settings.files_secret_access_key,
             session_token=settings.files_session_token,
         )
+    )
+
+
+def open_ledger(settings: Settings, clock: Clock) -> Ledger:
+    """The decision ledger of the data folder, for the one process that holds it."""
+    return Ledger(
+        settings.data / "ledger",
+        clock=clock,
+        anchor=lambda ledger: anchoring.FileAnchors(settings.anchor_file(ledger)),
     )
 
 

@@ -78,7 +78,10 @@ def draft(number: int, *, subject: str = "") -> Draft:
 def opened(folder: Path, *, disk: disks.Disk | None = None) -> Iterator[Ledger]:
     """The ledger in folder/ledger with its anchors beside it."""
     ledger = Ledger(
-        folder / "ledger", clock=SystemClock(), anchor=anchoring.FileAnchors(anchor_file(folder)), disk=disk
+        folder / "ledger",
+        clock=SystemClock(),
+        anchor=lambda _ledger: anchoring.FileAnchors(anchor_file(folder)),
+        disk=disk,
     )
     try:
         yield ledger

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from pathlib import Path
 
 import pytest
 
-from glassproof import anchors, ledgers
 from glasshouse.kernel.clock import SystemClock
 from glasshouse.kernel.ledger import Ledger
+from glassproof import anchors, ledgers
 from tests.ledger import books
 from tests.support.disks import ForgetfulDisk, PowerCut
 
@@ -50,7 +51,7 @@ def live(
 ) -> None:
     """Opens the ledger and works with it until the power is gone."""
     try:
-        ledger = Ledger(root, clock=SystemClock(), anchor=anchored.append, disk=disk)
+        ledger = Ledger(root, clock=SystemClock(), anchor=lambda _ledger: anchored.append, disk=disk)
     except PowerCut:
         return
     for number in range(30):
@@ -68,7 +69,5 @@ def live(
                 ledger.erase(slot, by="officer", reason="asked for")
             except Exception:  # the power went
                 break
-    try:
+    with contextlib.suppress(PowerCut):
         ledger.close()
-    except PowerCut:
-        pass

@@ -6,14 +6,13 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import glassproof
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
+import glassproof
 from glassproof import anchors, canonical, ledgers, seals, segments
 from glassproof.__main__ import main
 from tests.ledger import books
@@ -208,13 +207,13 @@ class TestStandAlone:
     """The verifier is a folder that can be carried away."""
 
     @pytest.fixture
-    def program(self, tmp_path: Path) -> Iterator[list[str]]:
+    def program(self, tmp_path: Path) -> list[str]:
         folder = Path(glassproof.__file__).parent
         shutil.copytree(
             folder, tmp_path / "carried" / "glassproof", ignore=shutil.ignore_patterns("__pycache__")
         )
         start = f"import sys; sys.path.insert(0, {str(tmp_path / 'carried')!r}); import runpy; "
-        yield [
+        return [
             sys.executable,
             "-I",
             "-S",

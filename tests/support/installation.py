@@ -48,7 +48,8 @@ class Installation:
 
     def __init__(self, data: Path, *, extra: Mapping[str, str] | None = None) -> None:
         self.data = data
-        self._extra = dict(extra or {})
+        self.anchors = data.with_name(f"{data.name}.anchors")
+        self._extra = {"GLASSHOUSE_LEDGER_ANCHOR": str(self.anchors), **(extra or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, options: Sequence[str] = ()) -> None:

@@ -87,6 +87,10 @@ def _nothing(_doc: Doc, _context: Context) -> Doc:
     return {}
 
 
+def _not_tagged(_labels: Mapping[str, str], _doc: Doc, _context: Context) -> Doc:
+    return {}
+
+
 def _no_uses(_doc: Doc) -> Iterable[tuple[str, str]]:
     return ()
 
@@ -105,6 +109,7 @@ class Kind:
 
     fill: what the server adds at creation, from the validated request; raises errors.Validation for what
         it does not support.
+    tagged: what the server adds for the tags that a resource is created with; raises errors.Validation.
     uses: (ARN, relation) pairs of what the new resource is made from: lineage edges.
     view: what Describe and List show beyond the stored document.
     may_delete: raises errors.Conflict when the resource may not go now.
@@ -128,6 +133,7 @@ class Kind:
     exists: Sentence = EXISTS
     page_size: int = 10
     fill: Callable[[Doc, Context], Doc] = _nothing
+    tagged: Callable[[Mapping[str, str], Doc, Context], Doc] = _not_tagged
     uses: Callable[[Doc], Iterable[tuple[str, str]]] = _no_uses
     view: Callable[[Record, Context], Doc] = _no_view
     may_delete: Callable[[Record, Context], None] = _deletable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,11 @@ LEAST_OUTSTANDING = "LEAST_OUTSTANDING_REQUESTS"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """A production variant and the addresses of its servers that are ready. explains: with an explainer."""
+    """A production variant and the addresses of its servers that are ready.
+
+    explains: with an explainer. records: every decision goes into the ledger before it is answered; `model` is then
+    the model's name, `model_digest` that of its data, `environment` that of what it runs in.
+    """
 
     name: str
     weight: float
@@ -24,21 +29,15 @@ class Variant:
     log_group: str
     addresses: tuple[str, ...]
     explains: bool = False
+    records: bool = False
+    model: str = ""
+    model_digest: str = ""
+    environment: str = ""
 
 
 def written(variants: Iterable[Variant]) -> list[dict[str, Any]]:
     """The value of the row's member ROUTES."""
-    return [
-        {
-            "name": variant.name,
-            "weight": variant.weight,
-            "strategy": variant.strategy,
-            "log_group": variant.log_group,
-            "addresses": list(variant.addresses),
-            "explains": variant.explains,
-        }
-        for variant in variants
-    ]
+    return [{**dataclasses.asdict(variant), "addresses": list(variant.addresses)} for variant in variants]
 
 
 def of(record: Record) -> tuple[Variant, ...]:

@@ -93,6 +93,11 @@ class Settings:
         "", "The words accept-the-risk let jobs run without isolation where the sandbox cannot be had."
     )
     relax_patterns: bool = _told(False, "Accept strings that break the service model's patterns.")
+    ledger_anchor: str = _told(
+        "",
+        "File outside the data folder that keeps the decision ledger's anchors; empty for one in the user's state "
+        "folder, named after the ledger.",
+    )
     workers: int = _told(8, "Threads that carry work forward.")
     lease_s: float = _told(15.0, "Seconds after which the work of a dead server may be taken over.")
     drain_s: float = _told(20.0, "Seconds that running requests get when the server is told to end.")
@@ -126,6 +131,11 @@ class Settings:
         """Built from locks, so it can be thrown away: no part of the data that a backup must hold."""
         chosen = self.environments or Path.home() / ".cache" / "glasshouse" / "environments"
         return Path(chosen).expanduser().resolve()
+
+    def anchor_file(self, ledger: str) -> Path:
+        """Where the anchors of a ledger are kept."""
+        default = Path.home() / ".local" / "state" / "glasshouse" / "anchors" / f"{ledger}.anchors"
+        return Path(self.ledger_anchor).expanduser().resolve() if self.ledger_anchor else default
 
     @property
     def credentials_file(self) -> Path:

@@ -25,9 +25,8 @@ def create(kind: Kind, request: Doc, context: Context) -> Answer:
     body = dict(request)
     labels = tags.as_dict(body.pop("Tags", []))
     name = body[kind.name_member]
-    record = new_record(
-        kind, name, arn_of(kind, name, context), {**body, **kind.fill(body, context)}, context
-    )
+    doc = {**body, **kind.fill(body, context), **kind.tagged(labels, body, context)}
+    record = new_record(kind, name, arn_of(kind, name, context), doc, context)
     with context.ports.store.write() as tx:
         insert(tx, kind, record, labels, context)
     context.wake()

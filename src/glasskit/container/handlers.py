@@ -11,10 +11,14 @@ import inspect
 import traceback
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glasskit.container import contexts, requests
 from glasskit.data import arrays, faults
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _TEXT_TYPES = ("application/json", "text/csv")
 """Bodies of exactly these types reach input_fn as str, all others as bytes."""
@@ -42,6 +46,17 @@ def _booster_input(body: bytes | str, content_type: str) -> Any:
 
     raw = body.encode() if isinstance(body, str) else body
     return xgboost.DMatrix(readers.parse(raw, content_type).features)
+
+
+def _booster_rows(body: bytes | str, content_type: str) -> Any:
+    """The same as an array; None where it is sparse."""
+    import numpy as np
+
+    from glasskit.data import readers
+
+    raw = body.encode() if isinstance(body, str) else body
+    features = readers.parse(raw, content_type).features
+    return features if isinstance(features, np.ndarray) else None
 
 
 def _booster_predict(data: Any, model: Any) -> Any:
@@ -76,6 +91,24 @@ class UserHandler:
     def scored_by(self) -> requests.Scored | None:
         """What model_fn answered, unless predict_fn or transform_fn stand between. An input_fn may."""
         return self._scored
+
+    def features(self, request: requests.Request) -> npt.NDArray[np.float64] | None:
+        """What input_fn, or the image's own, makes of the request, if it is rows of numbers."""
+        import numpy as np
+
+        if self._scored is None:
+            return None
+        context = contexts.Context(self._model_dir, request.headers)
+        body: bytes | str = request.body
+        if request.content_type in _TEXT_TYPES:
+            body = request.body.decode("utf-8", "replace")
+        read = _booster_rows if self._input is _booster_input else self._input
+        found = _translated(415, read, (body, request.content_type), context)
+        try:
+            rows = np.asarray(found, dtype=np.float64)
+        except (TypeError, ValueError):
+            return None
+        return rows if rows.ndim == 2 else None
 
     def invoke(self, request: requests.Request) -> requests.Answer:
         """An error of the user's code becomes 500 with the last line of its traceback; the log has all of it."""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 CUSTOM_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 
@@ -52,6 +56,13 @@ class Handler(Protocol):
 
     def execution_parameters(self) -> Mapping[str, object]:
         """What GET /execution-parameters says besides the defaults."""
+
+
+class Scorer(Handler, Protocol):
+    """The handler of a model itself, which knows the rows of a request."""
+
+    def features(self, request: Request) -> npt.NDArray[np.float64] | None:
+        """The rows (n, F) of a request as the model scores them; None where that is not known. Raises Rejected."""
 
 
 class Rejected(Exception):

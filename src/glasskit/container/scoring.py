@@ -36,6 +36,18 @@ class ScoringHandler:
     def scored_by(self) -> requests.Scored:
         return requests.Scored(model=self._model.booster)
 
+    def features(self, request: requests.Request) -> npt.NDArray[np.float64] | None:
+        """Dense rows as wide as the model; a missing last column is a missing value. None for sparse ones."""
+        import numpy as np
+
+        table, name = _parse(request)
+        self._check_width(table, name)
+        if not isinstance(table.features, np.ndarray):
+            return None
+        rows = np.asarray(table.features, dtype=np.float64)
+        missing = np.full((len(rows), max(0, self._model.n_features - rows.shape[1])), np.nan)
+        return np.hstack([rows, missing])
+
     def invoke(self, request: requests.Request) -> requests.Answer:
         """204 for an empty body, 415 for one that cannot be read, 400 for rows that do not fit, 406 for Accept."""
         if not request.body:

@@ -23,7 +23,7 @@ def main() -> int:
         for name, meaning in _REFUSED.items():
             if os.environ.get(name, "").lower() not in ("", "false"):
                 raise failures.AlgorithmFailure(f"{name} is set, but {meaning} is not offered by this image")
-        handler = explained(load(where))
+        handler, documents = decided(load(where))
     except failures.ClientFailure as failure:
         sys.stderr.write(f"The model cannot be served: {failure}\n")
         return failure.status
@@ -31,11 +31,11 @@ def main() -> int:
         traceback.print_exc()
         sys.stderr.write("The model cannot be served: its code raised the error above.\n")
         return 1
-    server.serve(handler, _address(), n_threads=_threads())
+    server.serve(handler, _address(), n_threads=_threads(), documents=documents)
     return 0
 
 
-def load(where: layout.Layout) -> requests.Handler:
+def load(where: layout.Layout) -> requests.Scorer:
     """The handler that the environment and the model folder ask for.
 
     A program (SAGEMAKER_PROGRAM, or code/inference.py in the model) goes before the image's own algorithm.
@@ -54,7 +54,7 @@ def load(where: layout.Layout) -> requests.Handler:
     return _scoring_handler(where, accept, algorithm)
 
 
-def _user_handler(where: layout.Layout, program: str, accept: str, algorithm: str) -> requests.Handler:
+def _user_handler(where: layout.Layout, program: str, accept: str, algorithm: str) -> requests.Scorer:
     from glasskit.container import handlers
 
     code = place_code(where)
@@ -90,6 +90,21 @@ def explained(handler: requests.Handler) -> requests.Handler:
     return handler
 
 
+def decided(model: requests.Scorer) -> tuple[requests.Handler, dict[str, bytes]]:
+    """The handler that answers, with decisions where the environment asks for them, and what GET answers besides.
+
+    Raises failures.AlgorithmFailure.
+    """
+    folder = os.environ.get("GLASSHOUSE_DECISIONS", "")
+    front = explained(model)
+    if not folder:
+        return front, {}
+    from glasskit.container import deciding
+
+    handler = deciding.DecidingHandler(model, front, Path(folder))
+    return handler, {deciding.BUNDLE_PATH: handler.bundle} if handler.bundle else {}
+
+
 def place_code(where: layout.Layout) -> Path:
     """The folder of the user's code, fetched first when SAGEMAKER_SUBMIT_DIRECTORY says so."""
     source = os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
@@ -102,7 +117,7 @@ def place_code(where: layout.Layout) -> Path:
     return where.code
 
 
-def _scoring_handler(where: layout.Layout, accept: str, algorithm: str) -> requests.Handler:
+def _scoring_handler(where: layout.Layout, accept: str, algorithm: str) -> requests.Scorer:
     from glasskit import algorithms
     from glasskit.algorithms import contract
     from glasskit.container import scoring

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,10 +33,16 @@ class Address:
 
 
 class App:
-    """The ASGI application. The handler runs in `n_threads` threads; more requests wait their turn."""
+    """The ASGI application. The handler runs in `n_threads` threads; more requests wait their turn.
 
-    def __init__(self, handler: requests.Handler, *, n_threads: int) -> None:
+    documents: path -> what a GET of it answers, besides the contract's own paths.
+    """
+
+    def __init__(
+        self, handler: requests.Handler, *, n_threads: int, documents: Mapping[str, bytes] | None = None
+    ) -> None:
         self._handler = handler
+        self._documents = documents or {}
         self._n_threads = n_threads
         self._threads = futures.ThreadPoolExecutor(n_threads, thread_name_prefix="invoke")
 
@@ -66,6 +72,10 @@ class App:
             )
         if route == ("GET", "/execution-parameters"):
             return self._execution_parameters()
+        if scope["method"] == "GET" and scope["path"] in self._documents:
+            return requests.Answer(
+                body=self._documents[scope["path"]], content_type="application/octet-stream"
+            )
         known = scope["path"] in ("/ping", "/invocations", "/execution-parameters")
         return requests.Answer(status=405 if known else 404, body=b"There is nothing here.\n")
 
@@ -100,13 +110,19 @@ async def _body(receive: Receive) -> bytes:
     return b"".join(parts)
 
 
-def serve(handler: requests.Handler, address: Address, *, n_threads: int) -> None:
+def serve(
+    handler: requests.Handler,
+    address: Address,
+    *,
+    n_threads: int,
+    documents: Mapping[str, bytes] | None = None,
+) -> None:
     """Serves until SIGTERM, then answers what is in flight and returns."""
     import uvicorn
 
     signal.signal(signal.SIGTERM, lambda number, frame: None)  # uvicorn raises it again after it has drained
     config = uvicorn.Config(
-        App(handler, n_threads=n_threads),
+        App(handler, n_threads=n_threads, documents=documents),
         uds=str(address.socket) if address.socket else None,
         host="0.0.0.0",  # noqa: S104  # the contract: reachable from outside the container
         port=address.port,

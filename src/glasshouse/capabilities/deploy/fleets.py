@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from glasshouse.capabilities.deploy import containers
+from glasshouse.capabilities.deploy import containers, recording
 from glasshouse.kernel import errors
 from glasshouse.kernel.context import Context
 from glasshouse.kernel.records import Record
@@ -123,6 +123,7 @@ def _variant(one: Mapping[str, Any], config: Mapping[str, Any], context: Context
         "count": one["InitialInstanceCount"],
         "weight": one["InitialVariantWeight"],
         "instance_type": one["InstanceType"],
+        "recording": config.get(recording.MEMBER, {}).get(one["VariantName"]),
         "startup_s": one.get("ContainerStartupHealthCheckTimeoutInSeconds", STARTUP_S),
         "routing": one.get("RoutingConfig", {}).get("RoutingStrategy", "RANDOM"),
         "made": 0,

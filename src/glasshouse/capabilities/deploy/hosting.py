@@ -5,6 +5,7 @@ Source: SageMaker developer guide, "Use your own inference code with hosting ser
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tarfile
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from glasshouse.capabilities.deploy import explaining
+from glasshouse.capabilities.deploy import explaining, recording
 from glasshouse.kernel import errors, objects
 from glasshouse.kernel.context import Context
 from glasshouse.kernel.jobs import archives, environment, instances
@@ -34,23 +35,30 @@ class Place:
 
 
 def fetch(
-    container: Mapping[str, Any], store: Path, context: Context, *, explainer: explaining.Config | None = None
-) -> None:
-    """Copies the model's objects, and its explainer's, into the folder `store`. Done once; a second call finds it.
+    container: Mapping[str, Any],
+    store: Path,
+    context: Context,
+    *,
+    explainer: explaining.Config | None = None,
+    rule: Mapping[str, str] | None = None,
+) -> str:
+    """Copies the model's objects, its explainer's and its decision rule's into the folder `store`; the model's digest.
 
-    Raises errors.Fatal when the model is not there.
+    Done once; a second call finds it. Raises errors.Fatal when the model is not there.
     """
     done = store / READY
     if done.exists():
-        return
+        return done.read_text()
     shutil.rmtree(store, ignore_errors=True)
     (store / "data").mkdir(parents=True)
     data = container["ModelData"]
-    if data:
-        _fetch(data, store / "data", context)
+    digest = _fetch(data, store / "data", context) if data else ""
     if explainer:
         explaining.fetch(explainer, store / explaining.FOLDER, context)
-    done.touch()
+    if rule is not None:
+        recording.fetch(rule, store / recording.FOLDER, context)
+    done.write_text(digest)
+    return digest
 
 
 def lay_out(container: Mapping[str, Any], store: Path, place: Place) -> None:
@@ -69,10 +77,9 @@ def lay_out(container: Mapping[str, Any], store: Path, place: Place) -> None:
             _unpack(archive, model, data["uri"])
     else:
         shutil.copytree(store / "data", model)
-    if (store / explaining.FOLDER).exists():
-        shutil.copytree(
-            store / explaining.FOLDER, place.folder / "ml" / explaining.FOLDER, dirs_exist_ok=True
-        )
+    for name in (explaining.FOLDER, recording.FOLDER):
+        if (store / name).exists():
+            shutil.copytree(store / name, place.folder / "ml" / name, dirs_exist_ok=True)
     done.touch()
 
 
@@ -130,12 +137,15 @@ def placeholder(place: Place) -> Replica:
     return Replica(job=Job(id=place.name, hosts=(host,), run_dir=place.folder / "run"), socket=SOCKET)
 
 
-def _fetch(data: Mapping[str, str], folder: Path, context: Context) -> None:
+def _fetch(data: Mapping[str, str], folder: Path, context: Context) -> str:
+    """The digest of the object, or of all paths and digests of a folder."""
     service = context.ports.objects
     place = objects.Place.of_uri(context.caller.account, data["uri"])
     if data["form"] == "folder":
-        service.fetch(service.select(place, kind="S3Prefix", shard=(0, 1)), folder)
-        return
+        inputs = service.select(place, kind="S3Prefix", shard=(0, 1))
+        service.fetch(inputs, folder)
+        listed = sorted(f"{one.path}\0{one.version.digest}\n" for one in inputs)
+        return hashlib.sha256("".join(listed).encode()).hexdigest()
     try:
         version = service.head(place)
     except errors.WireError as error:
@@ -145,6 +155,7 @@ def _fetch(data: Mapping[str, str], folder: Path, context: Context) -> None:
     with (folder / (place.key.rsplit("/", 1)[-1] or "model")).open("wb") as file:
         for chunk in service.read(version):
             file.write(chunk)
+    return version.digest
 
 
 def _unpack(archive: Path, model: Path, uri: str) -> None:

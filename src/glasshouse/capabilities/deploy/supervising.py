@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from glasshouse.capabilities.deploy import explaining, fleets, hosting
+from glasshouse.capabilities.deploy import explaining, fleets, hosting, recording
 from glasshouse.capabilities.deploy.fleets import Fleet, Instance
 from glasshouse.kernel import errors, routes
 from glasshouse.kernel.context import Context
@@ -47,12 +47,21 @@ class Supervisor:
                 strategy=variant["routing"],
                 log_group=f"{LOG_GROUP}/{self.record.key.name}",
                 explains=bool(fleet.get("explainer")),
+                records=variant.get("recording") is not None,
+                model=variant["model"],
+                model_digest=variant.get("model_digest", ""),
+                environment=self._environment(variant) if variant.get("recording") is not None else "",
                 addresses=tuple(
                     server.address(Handle(i["handle"])) for i in variant["instances"] if i["ready"]
                 ),
             )
             for variant in fleet["variants"]
         )
+
+    def _environment(self, variant: dict[str, Any]) -> str:
+        """The digest of what the model server runs in."""
+        images = self.context.ports.images
+        return images.environment(images.resolve(variant["container"]["Image"])).digest
 
     def stop(self, instance: Instance, *, grace_s: float = GRACE_S) -> None:
         """Tells a server to end. One that may have been started and was not written down is found first."""
@@ -134,8 +143,10 @@ class Supervisor:
         place = self._place(instance, self._log(variant, instance))
         instance.setdefault("first_started_at", now)
         store = self._root / f"{self._made}-model-{variant['model_key']}"
-        explainer = fleet.get("explainer")
-        hosting.fetch(variant["container"], store, self.context, explainer=explainer)
+        explainer, rule = fleet.get("explainer"), variant.get("recording")
+        variant["model_digest"] = hosting.fetch(
+            variant["container"], store, self.context, explainer=explainer, rule=rule
+        )
         hosting.lay_out(variant["container"], store, place)
         replica = hosting.replica_of(
             variant["container"],
@@ -144,7 +155,10 @@ class Supervisor:
             instance_type=variant["instance_type"],
             isolated=variant["isolated"],
             role=variant["role"],
-            more=explaining.variables(explainer, hosting.OPT_ML),
+            more={
+                **explaining.variables(explainer, hosting.OPT_ML),
+                **recording.variables(rule, hosting.OPT_ML),
+            },
         )
         instance |= {"handle": self.context.ports.server.start(replica), "ready": False, "started_at": now}
 

@@ -1,5 +1,6 @@
 """The runtime door: requests to endpoints."""
 
 from glasshouse.doors.runtime.app import RuntimeDoor
+from glasshouse.doors.runtime.recording import Recorder
 
-__all__ = ["RuntimeDoor"]
+__all__ = ["Recorder", "RuntimeDoor"]

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from glasshouse.doors.runtime import servers
+from glasshouse.doors.runtime import recording, servers
 from glasshouse.kernel import errors, ids, routes, signatures
 from glasshouse.kernel.access import Access
 from glasshouse.kernel.audit import Audit
@@ -97,8 +97,10 @@ class RuntimeDoor:
         verifier: signatures.Verifier,
         access: Access,
         audit: Audit,
+        recorder: recording.Recorder,
         seed: int | None = None,
     ) -> None:
+        self._recorder = recorder
         self._ports = ports
         self._verifier = verifier
         self._access = access
@@ -135,7 +137,7 @@ class RuntimeDoor:
         outcome = "InternalFailure"
         try:
             self._access.check(caller, f"sagemaker:{operation}", f"endpoint/{name}")
-            answer = await self._invoke(operation, name, head, body, caller)
+            answer = await self._invoke(operation, name, head, body, caller, request_id)
             outcome = "ok"
         except errors.WireError as error:
             outcome = error.code
@@ -153,7 +155,13 @@ class RuntimeDoor:
         return answer
 
     async def _invoke(
-        self, operation: str, name: str, head: signatures.Head, body: bytes, caller: Caller
+        self,
+        operation: str,
+        name: str,
+        head: signatures.Head,
+        body: bytes,
+        caller: Caller,
+        request_id: str,
     ) -> Answer:
         if operation != "InvokeEndpoint":
             raise errors.NotOffered(operation)
@@ -164,7 +172,7 @@ class RuntimeDoor:
                 )
         key = Key(account=caller.account, region=caller.region, kind="Endpoint", name=name)
         target = head.header("x-amzn-sagemaker-target-variant") or ""
-        variant, reply = await self._passed_on(key, target, head, body)
+        variant, address, reply = await self._passed_on(key, target, head, body)
         if variant.explains and reply.status == 400 and reply.headers.get(FAULT):
             raise errors.Validation(reply.body.decode(errors="replace"), code="ValidationError")
         if not 200 <= reply.status < 300:
@@ -178,11 +186,25 @@ class RuntimeDoor:
             value = reply.headers.get(kept)
             if value is not None:
                 headers[kept] = value
-        return Answer(status=200, headers=headers, body=reply.body)
+        if not variant.records:
+            return Answer(status=200, headers=headers, body=reply.body)
+        asked = recording.Asked(
+            key=key,
+            variant=variant,
+            caller=caller,
+            request_id=request_id,
+            inference_id=head.header("x-amzn-sagemaker-inference-id") or "",
+        )
+        recorded = await self._recorder.record(asked, reply, lambda: self._bundle(address))
+        own = {"content-type": recorded.content_type, recording.IDS: recorded.ids}
+        return Answer(status=200, headers={**headers, **own}, body=recorded.body)
+
+    async def _bundle(self, address: str) -> bytes:
+        return (await self._servers.get(address, recording.BUNDLE_PATH, timeout_s=TIMEOUT_S)).body
 
     async def _passed_on(
         self, key: Key, target: str, head: signatures.Head, body: bytes
-    ) -> tuple[routes.Variant, servers.Reply]:
+    ) -> tuple[routes.Variant, str, servers.Reply]:
         """Sends the request to a server. One that is not there any more is left for another, with fresh routes."""
         passed = {name: value for name in PASSED_ON if (value := head.header(name)) is not None}
         tried: set[str] = set()
@@ -200,6 +222,8 @@ class RuntimeDoor:
             )
             if address is None:
                 break
+            if variant.records:
+                passed[recording.RECORD] = self._recorder.day()
             try:
                 reply = await self._servers.post(address, "/invocations", body, passed, timeout_s=TIMEOUT_S)
             except servers.Unreachable:
@@ -211,7 +235,7 @@ class RuntimeDoor:
                     original_message=f"Your invocation timed out after {TIMEOUT_S:g} s",
                     log_arn=_log_arn(variant, key),
                 ) from error
-            return variant, reply
+            return variant, address, reply
         raise errors.WireError(
             "The model servers went away; try again.", code="ServiceUnavailable", status=503
         )

@@ -45,12 +45,29 @@ class Servers:
         self, address: str, path: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float
     ) -> Reply:
         """Raises Unreachable and TooSlow."""
+        return await self._ask("POST", address, path, body, headers, timeout_s)
+
+    async def get(self, address: str, path: str, *, timeout_s: float) -> Reply:
+        """Raises Unreachable and TooSlow."""
+        return await self._ask("GET", address, path, b"", {}, timeout_s)
+
+    async def _ask(
+        self,
+        method: str,
+        address: str,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        timeout_s: float,
+    ) -> Reply:
         session = await self._session(address)
         self._outstanding[address] += 1
         try:
-            async with asyncio.timeout(timeout_s):
-                async with session.post(_url(address) + path, data=body, headers=headers) as response:
-                    return Reply(status=response.status, headers=response.headers, body=await response.read())
+            async with (
+                asyncio.timeout(timeout_s),
+                session.request(method, _url(address) + path, data=body, headers=headers) as response,
+            ):
+                return Reply(status=response.status, headers=response.headers, body=await response.read())
         except TimeoutError as error:
             raise TooSlow(address) from error
         except aiohttp.ClientError as error:

@@ -13,8 +13,8 @@ import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from glasshouse.kernel import disk as disks
 from glasshouse.engines.files import envelope
+from glasshouse.kernel import disk as disks
 from glasshouse.kernel import ids
 from glasshouse.kernel.clock import Clock
 from glasshouse.kernel.ports import PLAIN, Blob

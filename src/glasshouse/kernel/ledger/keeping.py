@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -16,26 +18,67 @@ from glassproof import canonical, ledgers, seals
 
 log = logging.getLogger(__name__)
 
-SEGMENTS, KEYS, SUBJECTS = "segments", "keys", "subjects"
-"""Folders of a ledger: what is verified, its own keys, the keys of subjects."""
+SEGMENTS, KEYS, SUBJECTS, BUNDLES = "segments", "keys", "subjects", "bundles"
+"""Folders of a ledger: what is verified, its own keys, the keys of subjects, what decided by its digest."""
 
 
 class LedgerUnavailable(Exception):
     """A record could not be made durable. Nothing that depends on it may be answered."""
 
 
-class Ledger:
-    """The ledger in a folder. One process at a time may have it open."""
+class Reader:
+    """The ledger in a folder, to read. Any number of processes may, also while another writes."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises DamagedKey where the ledger's keys are missing, OSError."""
+        disk = RealDisk()
+        self.folder = folder
+        own = secret_files.load(folder / KEYS, disk)
+        self._keys = subjects.Subjects(folder / SUBJECTS, own, disk, is_owner=False)
+
+    def read(self, where: journal.Written) -> records.Entry:
+        """One record. Raises Altered, LookupError when it is not there."""
+        with (self.folder / SEGMENTS / where.file).open("rb") as file:
+            file.seek(where.offset)
+            body = file.read(int.from_bytes(file.read(4), "big"))
+        fields = canonical.decode(body)
+        if fields["seq"] != where.seq:
+            raise LookupError(f"record {where.seq} is not where it should be")
+        return records.opened(fields, self._keys)
+
+    def entries(self, *, since: int = 1) -> Iterator[tuple[journal.Written, records.Entry]]:
+        """Every record but seals from number `since` on, as far as it was durable when the call began."""
+        for path, frame in ledgers.walk(self.folder / SEGMENTS):
+            fields: dict[str, Any] = canonical.decode(frame.body)
+            if fields["seq"] < since or fields["kind"] == seals.KIND:
+                continue
+            where = journal.Written(seq=fields["seq"], file=path.name, offset=frame.offset)
+            yield where, records.opened(fields, self._keys)
+
+    def slot_of(self, subject: str) -> int | None:
+        """The slot of a person's key; None when no decision is about them, or they were erased."""
+        return self._keys.slot_of(subject)
+
+
+class Ledger(Reader):
+    """The ledger in a folder, to write. One process at a time may have it open."""
 
     def __init__(
-        self, folder: Path, *, clock: Clock, anchor: journal.Anchor, disk: Disk | None = None
+        self,
+        folder: Path,
+        *,
+        clock: Clock,
+        anchor: Callable[[str], journal.Anchor],
+        disk: Disk | None = None,
     ) -> None:
-        """Opens the ledger, or begins one. Raises OSError, DamagedKey, segments.Unreadable."""
+        """Opens the ledger, or begins one. anchor: what keeps anchors, for the ledger's id. Raises OSError, DamagedKey, segments.Unreadable."""
         disk = disk or RealDisk()
-        for needed in (folder, folder / KEYS, folder / SUBJECTS, folder / SEGMENTS):
+        for needed in (folder, folder / KEYS, folder / SUBJECTS, folder / SEGMENTS, folder / BUNDLES):
             secret_files.make_folder(needed, disk)
         self.folder, self._clock, self._disk = folder, clock, disk
         own = secret_files.load_or_make(folder / KEYS, disk)
+        self._bundles = set(disk.names(folder / BUNDLES))
+        self._keeping = threading.Lock()
         self._keys = subjects.Subjects(folder / SUBJECTS, own, disk)
         found, end = ending.find(folder / SEGMENTS, disk)
         self.id = found or ids.token()
@@ -47,7 +90,7 @@ class Ledger:
             keys=self._keys,
             disk=disk,
             clock=clock,
-            anchor=anchor,
+            anchor=anchor(self.id),
         )
         self._journal.start()
 
@@ -66,31 +109,21 @@ class Ledger:
         _when_all(waiting, done)
         return done
 
-    def read(self, where: journal.Written) -> records.Entry:
-        """One record. Raises Altered, LookupError when it is not there."""
-        file = self._disk.open(self.folder / SEGMENTS / where.file)
+    def has_bundle(self, digest: str) -> bool:
+        """Whether what decided is kept."""
+        return digest in self._bundles
+
+    def keep_bundle(self, digest: str, content: bytes) -> None:
+        """Keeps what decided, durably, under its digest. Raises LedgerUnavailable, also for content of another."""
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise LedgerUnavailable(f"what decided does not have the digest {digest}")
         try:
-            head = file.read_at(where.offset, 4)
-            body = file.read_at(where.offset + 4, int.from_bytes(head, "big"))
-        finally:
-            file.close()
-        fields = canonical.decode(body)
-        if fields["seq"] != where.seq:
-            raise LookupError(f"record {where.seq} is not where it should be")
-        return records.opened(fields, self._keys)
-
-    def entries(self, *, since: int = 1) -> Iterator[tuple[journal.Written, records.Entry]]:
-        """Every record but seals from number `since` on, as far as it was durable when the call began."""
-        for path, frame in ledgers.walk(self.folder / SEGMENTS):
-            fields: dict[str, Any] = canonical.decode(frame.body)
-            if fields["seq"] < since or fields["kind"] == seals.KIND:
-                continue
-            where = journal.Written(seq=fields["seq"], file=path.name, offset=frame.offset)
-            yield where, records.opened(fields, self._keys)
-
-    def slot_of(self, subject: str) -> int | None:
-        """The slot of a person's key; None when no decision is about them, or they were erased."""
-        return self._keys.slot_of(subject)
+            with self._keeping:
+                if digest not in self._bundles:
+                    secret_files.write_whole(self.folder / BUNDLES / digest, content, self._disk)
+                    self._bundles.add(digest)
+        except OSError as error:
+            raise _unavailable(error) from error
 
     def erase(self, slot: int, *, by: str, reason: str) -> journal.Written:
         """Destroys a key and records that it was done, by whom and why. Raises subjects.Erased, LedgerUnavailable.

@@ -49,6 +49,14 @@ def load_or_make(folder: Path, disk: Disk) -> Secrets:
     return Secrets(master=master, signing=Ed25519PrivateKey.from_private_bytes(signing))
 
 
+def load(folder: Path, disk: Disk) -> Secrets:
+    """The keys in `folder`. Raises DamagedKey, also when there are none."""
+    for name in (_MASTER, _SIGNING):
+        if name not in disk.names(folder):
+            raise DamagedKey(f"There is no {folder / name}; restore it from a backup.")
+    return load_or_make(folder, disk)
+
+
 def _loaded_or_made(path: Path, disk: Disk) -> bytes:
     if path.name in disk.names(path.parent):
         file = disk.open(path)

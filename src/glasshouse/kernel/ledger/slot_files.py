@@ -120,15 +120,20 @@ class SlotFile:
 
 
 def names(folder: Path, disk: Disk) -> list[str]:
-    """The files of a folder, in order of their slots. What a crash left behind of older generations is overwritten."""
-    found = [name for name in disk.names(folder) if name.endswith((SUFFIX, f"{SUFFIX}.new"))]
+    """The files of a folder, in order of their slots, each in its newest generation."""
     newest: dict[int, str] = {}
-    for name in sorted(name for name in found if name.endswith(SUFFIX)):
+    for name in sorted(name for name in disk.names(folder) if name.endswith(SUFFIX)):
         newest[_numbers(name)[0]] = name
-    for name in set(found) - set(newest.values()):
-        disk.shred(folder / name)
-    disk.sync_directory(folder)
     return sorted(newest.values())
+
+
+def clear(folder: Path, disk: Disk) -> None:
+    """Overwrites what a crash left behind of older generations, and of files half written."""
+    wanted = set(names(folder, disk))
+    for name in disk.names(folder):
+        if name.endswith((SUFFIX, f"{SUFFIX}.new")) and name not in wanted:
+            disk.shred(folder / name)
+    disk.sync_directory(folder)
 
 
 def _name(first: int, generation: int) -> str:

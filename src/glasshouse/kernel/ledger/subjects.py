@@ -39,8 +39,17 @@ class Subjects:
     """The keys of all subjects. Safe for threads; one process at a time may make or destroy keys."""
 
     def __init__(
-        self, folder: Path, own: secret_files.Secrets, disk: Disk, *, slots_a_file: int = SLOTS_A_FILE
+        self,
+        folder: Path,
+        own: secret_files.Secrets,
+        disk: Disk,
+        *,
+        slots_a_file: int = SLOTS_A_FILE,
+        is_owner: bool = True,
     ) -> None:
+        """is_owner: whether this is the one process that may make and destroy keys; others only read them."""
+        if is_owner:
+            slot_files.clear(folder, disk)
         self._folder, self._disk, self._slots_a_file = folder, disk, slots_a_file
         self._wrapping = AESGCM(own.derived("subject keys"))
         self._marking = own.derived("subject marks")

@@ -1,0 +1,99 @@
+"""Takes recorded decisions again, from the ledger and what it keeps alone, and compares every bit.
+
+The deciding is done by `glasskit.decisions` in a process of its own: learning libraries stay out of this one.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from glasshouse.kernel.ledger import keeping, records
+
+Verdict = Literal["equal", "different", "refused", "erased", "opaque"]
+_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """What became of one decision. `details` name each difference, or say why it could not be taken again."""
+
+    id: str
+    seq: int
+    verdict: Verdict
+    details: tuple[str, ...] = ()
+
+
+def replay(
+    folder: Path, entries: Iterable[records.Entry], *, python: str = sys.executable
+) -> Iterator[Replayed]:
+    """The decisions among the entries, taken again in order. folder: the ledger's.
+
+    A decision of a model whose trees could not be read is "opaque": what it was asked and answered is recorded, and
+    only its own environment can answer again.
+    """
+    program = subprocess.Popen(
+        [python, "-I", "-m", "glasskit.decisions", str(folder / keeping.BUNDLES)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        for group in _grouped(entry for entry in entries if entry.kind == "decision"):
+            yield from _answered(program, group)
+    finally:
+        program.communicate()
+
+
+def _grouped(entries: Iterable[records.Entry]) -> Iterator[list[records.Entry]]:
+    """Few enough at once that neither side waits for the other to read."""
+    group: list[records.Entry] = []
+    for entry in entries:
+        group.append(entry)
+        if len(group) == _AT_ONCE:
+            yield group
+            group = []
+    yield group
+
+
+def _answered(program: subprocess.Popen[str], group: list[records.Entry]) -> Iterator[Replayed]:
+    assert program.stdin is not None
+    assert program.stdout is not None
+    for entry in group:
+        if entry.private is None:
+            yield Replayed(
+                id=entry.id, seq=entry.seq, verdict="erased", details=("its personal fields were erased",)
+            )
+        elif not entry.public["bundle"]:
+            yield Replayed(
+                id=entry.id, seq=entry.seq, verdict="opaque", details=("its model has no trees to read",)
+            )
+        else:
+            asked = {"id": entry.id, "bundle": entry.public["bundle"], "decision": _listed(entry.private)}
+            program.stdin.write(json.dumps(asked) + "\n")
+            program.stdin.flush()
+            yield _verdict(entry, json.loads(program.stdout.readline()))
+
+
+def _verdict(entry: records.Entry, answer: dict[str, Any]) -> Replayed:
+    if answer["problem"]:
+        return Replayed(id=entry.id, seq=entry.seq, verdict="refused", details=(answer["problem"],))
+    details = tuple(
+        f"{one['where']} was {one['recorded']!r} and is {one['replayed']!r}" for one in answer["differences"]
+    )
+    return Replayed(id=entry.id, seq=entry.seq, verdict="different" if details else "equal", details=details)
+
+
+def _listed(value: Any) -> Any:
+    """Arrays as lists of floats, which JSON writes so that they read back the same."""
+    if isinstance(value, array.array):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {name: _listed(inner) for name, inner in value.items()}
+    return value

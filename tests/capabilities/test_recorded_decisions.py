@@ -1,0 +1,213 @@
+"""Endpoints whose decisions go into the ledger: recorded before they are answered, verified, and taken again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xgboost
+from botocore import exceptions
+
+from glasshouse.kernel.ledger import Entry, keeping, replaying
+from glassproof import anchors, ledgers
+from tests.support import workshop as shop
+from tests.support.workshop import Workshop
+
+pytestmark = pytest.mark.slow
+
+ROWS = shop.table(8, seed=5)[:, 1:]
+IDS = "x-glasshouse-decision-id"
+
+
+@pytest.fixture(scope="module")
+def booster() -> xgboost.Booster:
+    rows = shop.table(300)
+    return xgboost.train(
+        {"objective": "binary:logistic", "max_depth": 3}, xgboost.DMatrix(rows[:, 1:], label=rows[:, 0]), 10
+    )
+
+
+@pytest.fixture(scope="module")
+def model(workshop: Workshop, booster: xgboost.Booster) -> str:
+    return workshop.model(shop.archive({"xgboost-model": bytes(booster.save_raw("ubj"))}), image=shop.XGBOOST)
+
+
+def configured(workshop: Workshop, model: str, **tags: str) -> str:
+    name = workshop.name("config")
+    workshop.sagemaker.create_endpoint_config(
+        EndpointConfigName=name,
+        ProductionVariants=[workshop.variant(model)],
+        Tags=[{"Key": f"glasshouse:{key.replace('_', '-')}", "Value": value} for key, value in tags.items()],
+    )
+    return name
+
+
+def deployed(workshop: Workshop, model: str, **tags: str) -> str:
+    name = workshop.name("endpoint")
+    workshop.sagemaker.create_endpoint(
+        EndpointName=name, EndpointConfigName=configured(workshop, model, **tags)
+    )
+    found = workshop.settled(name)
+    assert found["EndpointStatus"] == "InService", found.get("FailureReason")
+    return name
+
+
+@pytest.fixture(scope="module")
+def deciding(workshop: Workshop, model: str) -> str:
+    return deployed(
+        workshop, model, threshold="0.5", adverse_name="declined", favourable_name="approved", subject="4"
+    )
+
+
+def asked(workshop: Workshop, name: str, body: str | bytes, **changes: Any) -> tuple[str, list[str]]:
+    """The answer's text and the ids of its decisions."""
+    request = {"ContentType": "text/csv", "Accept": "text/csv", **changes}
+    answer = workshop.runtime.invoke_endpoint(EndpointName=name, Body=body, **request)
+    ids = answer["ResponseMetadata"]["HTTPHeaders"].get(IDS, "")
+    return answer["Body"].read().decode(), ids.split(",") if ids else []
+
+
+def recorded(workshop: Workshop) -> dict[str, Entry]:
+    reader = keeping.Reader(folder(workshop))
+    return {entry.id: entry for _, entry in reader.entries()}
+
+
+def folder(workshop: Workshop) -> Path:
+    return workshop.server.data / "ledger"
+
+
+def test_a_decision_is_recorded_with_all_that_made_it(
+    workshop: Workshop, deciding: str, booster: xgboost.Booster
+) -> None:
+    text, (decision_id,) = asked(workshop, deciding, shop.as_csv(ROWS[:1]), InferenceId="loan-17")
+    entry = recorded(workshop)[decision_id]
+    assert entry.private is not None
+    score = float(booster.predict(xgboost.DMatrix(ROWS[:1]))[0])
+    assert float(text) == pytest.approx(score)
+    assert entry.private["prediction"] == pytest.approx(score, rel=1e-6)
+    assert entry.private["outcome"] == ("declined" if score > 0.5 else "approved")
+    assert entry.private["features"].tolist() == ROWS[0].tolist()
+    assert entry.private["inference_id"] == "loan-17"
+    assert entry.private["subject"] == str(ROWS[0, 4])
+    assert entry.private["input"].strip() == shop.as_csv(ROWS[:1]).decode().strip()
+    parts = entry.private["explanation"]
+    assert parts["base"] + sum(parts["values"]) == pytest.approx(entry.private["margin"])
+    assert entry.public["endpoint"] == deciding
+    assert entry.public["variant"] == "AllTraffic"
+    assert len(entry.public["model_digest"]) == len(entry.public["bundle"]) == 64
+    assert entry.public["environment"]
+    assert entry.public["caller"].startswith("arn:aws:")
+
+
+def test_many_rows_are_many_decisions(workshop: Workshop, deciding: str) -> None:
+    text, ids = asked(workshop, deciding, shop.as_csv(ROWS))
+    assert len(ids) == len(set(ids)) == len(ROWS) == len(text.split(","))
+    found = recorded(workshop)
+    assert [found[one].private["features"].tolist() for one in ids] == ROWS.tolist()
+
+
+def test_decisions_are_taken_again_bit_for_bit(workshop: Workshop, deciding: str) -> None:
+    _, ids = asked(workshop, deciding, shop.as_csv(ROWS))
+    entries = [entry for entry in recorded(workshop).values() if entry.id in ids]
+    verdicts = list(replaying.replay(folder(workshop), entries))
+    assert [one.id for one in verdicts] == ids
+    assert {one.verdict for one in verdicts} == {"equal"}
+
+
+def test_an_altered_leaf_is_named_and_the_model_refused(workshop: Workshop, deciding: str) -> None:
+    _, ids = asked(workshop, deciding, shop.as_csv(ROWS[:1]))
+    entry = recorded(workshop)[ids[0]]
+    path = folder(workshop) / keeping.BUNDLES / entry.public["bundle"]
+    before = path.read_bytes()
+    changed = bytearray(before)
+    changed[-8 * 3] ^= 1  # a cover of the last tree
+    path.write_bytes(changed)
+    try:
+        (verdict,) = replaying.replay(folder(workshop), [entry])
+    finally:
+        path.write_bytes(before)
+    assert verdict.verdict == "refused"
+    assert "tree 9 of the stored model is not the one that was recorded" in verdict.details[0]
+
+
+def test_the_ledger_verifies_while_the_server_runs(workshop: Workshop, deciding: str) -> None:
+    asked(workshop, deciding, shop.as_csv(ROWS))
+    known = anchors.read(workshop.server.anchors) if workshop.server.anchors.exists() else []
+    report = ledgers.verify(folder(workshop) / keeping.SEGMENTS, known)
+    assert report.is_whole, report.findings
+
+
+def test_an_endpoint_without_a_rule_records_nothing(workshop: Workshop, model: str) -> None:
+    name = deployed(workshop, model)
+    before = len(recorded(workshop))
+    _, ids = asked(workshop, name, shop.as_csv(ROWS))
+    assert ids == []
+    assert len(recorded(workshop)) == before
+
+
+def test_a_models_own_tags_make_its_endpoints_record(workshop: Workshop, booster: xgboost.Booster) -> None:
+    model = workshop.model(
+        shop.archive({"xgboost-model": bytes(booster.save_raw("ubj"))}), image=shop.XGBOOST
+    )
+    arn = workshop.sagemaker.describe_model(ModelName=model)["ModelArn"]
+    workshop.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "glasshouse:threshold", "Value": "0.9"}])
+    name = deployed(workshop, model)
+    _, (decision_id,) = asked(workshop, name, shop.as_csv(ROWS[:1]))
+    assert recorded(workshop)[decision_id].private["threshold"] == 0.9
+
+
+@pytest.mark.parametrize(
+    ("tags", "says"),
+    [
+        ({"treshold": "1"}, "glasshouse:treshold of the endpoint configuration is not known"),
+        ({"threshold": "high"}, "glasshouse:threshold must be a number"),
+        ({"record": "perhaps"}, "glasshouse:record must be true or false"),
+        ({"record": "true", "adverse": "left"}, "glasshouse:adverse must be above or below"),
+        ({"policy": "here"}, "glasshouse:policy must be an S3 URI"),
+        ({"policy": "s3://a/b", "threshold": "1"}, "leave the tag glasshouse:threshold out"),
+        ({"record": "true", "policy-baseline": "s3://a/b"}, "needs glasshouse:policy"),
+    ],
+    ids=range(7),
+)
+def test_a_tag_that_cannot_be_used_is_refused_by_name(
+    workshop: Workshop, model: str, tags: dict[str, str], says: str
+) -> None:
+    with pytest.raises(exceptions.ClientError, match=says):
+        configured(workshop, model, **tags)
+
+
+def test_a_users_own_model_is_recorded_whole(workshop: Workshop) -> None:
+    code = (
+        "import json\n"
+        "def model_fn(d): return 2\n"
+        "def input_fn(b, t): return json.loads(b)\n"
+        "def predict_fn(x, m): return {'decision': 'approved', 'score': x['income'] * m}\n"
+    )
+    model = workshop.model(
+        shop.archive({"code/inference.py": code.encode(), "weights": b"2"}), image=shop.SKLEARN
+    )
+    name = deployed(workshop, model, outcome="decision", subject="applicant")
+    body = json.dumps({"income": 21, "applicant": "A-7"})
+    text, (decision_id,) = asked(
+        workshop, name, body, ContentType="application/json", Accept="application/json"
+    )
+    entry = recorded(workshop)[decision_id]
+    assert entry.private["outcome"] == "approved"
+    assert entry.private["answer"] == text
+    (verdict,) = replaying.replay(folder(workshop), [entry])
+    assert verdict.verdict == "opaque"
+
+
+def test_no_applicant_lies_open_in_the_data_folder_of_the_ledger(workshop: Workshop, deciding: str) -> None:
+    marked = ROWS[:1].copy()
+    marked[0, 4] = 77123.0625
+    asked(workshop, deciding, shop.as_csv(marked), InferenceId="a-very-private-reference")
+    for path in folder(workshop).rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert b"77123.0625" not in content
+            assert b"a-very-private-reference" not in content
+    assert np.isclose(marked[0, 4], 77123.0625)
