@@ -13,6 +13,7 @@ from glasskit.explain.explanations import Explanation, Floats
 
 AUTO = "auto"
 _BINS = 10
+_MOST_ROWS_COMPARED = 4000
 _MOST_COLOURS = 6
 MOST_POINTS = 1500
 """Rows up to which the chart has a point for each; above, it counts them in cells."""
@@ -184,22 +185,24 @@ def strongest_partner(explanation: Explanation, feature: str) -> str | None:
     """The feature whose values best order this one's contributions among rows with about the same value.
 
     Measured by |correlation| within ten bins of the feature's values, weighted by the bins' spread; an
-    estimate from the rows at hand. None if no other feature is a number that varies.
+    estimate from the rows at hand, every so many of them if they are more than 4,000. None if no other feature is a number that varies.
     """
     at = _position(explanation, feature)
-    order = np.argsort(_numeric(explanation.data[:, at].tolist()), kind="stable")
+    some = slice(None, None, math.ceil(len(explanation) / _MOST_ROWS_COMPARED))
+    data, contributions = explanation.data[some], explanation.values[some, at]
+    order = np.argsort(_numeric(data[:, at].tolist()), kind="stable")
     best, partner = 0.0, None
     for other, name in enumerate(explanation.feature_names):
         if other == at:
             continue
-        places, categories = _places(explanation.data[:, other].tolist())
+        places, categories = _places(data[:, other].tolist())
         if categories:
             continue
         column = np.array([math.nan if place is None else place for place in places])[order]
         strength = sum(
-            _agreement(values, some)
-            for values, some in zip(
-                np.array_split(explanation.values[order, at], _BINS),
+            _agreement(values, others)
+            for values, others in zip(
+                np.array_split(contributions[order], _BINS),
                 np.array_split(column, _BINS),
                 strict=True,
             )

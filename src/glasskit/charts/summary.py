@@ -222,7 +222,7 @@ def _dots(column: npt.NDArray[np.generic], contributions: Floats) -> tuple[Dot, 
 
 
 def _columns(column: npt.NDArray[np.generic], contributions: Floats, edges: Floats) -> tuple[Column, ...]:
-    ranks = ranked_levels(column.tolist())
+    ranks = ranked_levels(column)
     third = np.where(np.isnan(ranks), 3, np.clip(ranks * 3, 0, 2)).astype(np.int64)
     place = np.clip(np.searchsorted(edges, contributions, "right") - 1, 0, len(edges) - 2)
     counts = np.bincount(place * 4 + third, minlength=(len(edges) - 1) * 4).reshape(-1, 4).tolist()
@@ -245,17 +245,24 @@ def levels(column: Sequence[object]) -> list[float | None]:
     return [None if np.isnan(level) else level for level in ranked_levels(column).tolist()]
 
 
-def ranked_levels(column: Sequence[object]) -> Floats:
+def ranked_levels(column: Sequence[object] | npt.NDArray[np.generic]) -> Floats:
     """The same as an array, with NaN for None."""
-    numbers = np.array(
-        [float(value) if isinstance(value, int | float) else np.nan for value in column], dtype=np.float64
-    )
+    numbers = _numbers(column)
     known = np.sort(numbers[~np.isnan(numbers)])
     below, upto = np.searchsorted(known, numbers, "left"), np.searchsorted(known, numbers, "right")
     shares = (below + upto) / 2 / max(1, len(known))
     shares = np.where(below == 0, 0.0, np.where(upto == len(known), 1.0, shares))
     shares = np.where((below == 0) & (upto == len(known)), 0.5, shares)
     return np.where(np.isnan(numbers), np.nan, shares)
+
+
+def _numbers(column: Sequence[object] | npt.NDArray[np.generic]) -> Floats:
+    if isinstance(column, np.ndarray) and column.dtype.kind in "fiub":
+        return column.astype(np.float64)
+    listed = column.tolist() if isinstance(column, np.ndarray) else column
+    return np.array(
+        [float(value) if isinstance(value, int | float) else np.nan for value in listed], dtype=np.float64
+    )
 
 
 def _label(explanation: Explanation, name: str) -> str:

@@ -61,7 +61,8 @@ class Game:
         step = max(1, _ROWS_AT_ONCE // n_background)
         parts = []
         for start in range(0, len(coalitions), step):
-            columns = coalitions[start : start + step] @ self.members
+            chosen = coalitions[start : start + step].astype(np.float32)
+            columns = chosen @ self.members.astype(np.float32) > 0.5
             mixed = np.where(columns[:, np.newaxis, :], self.row, self.background)
             answers = answered(self.predict, mixed.reshape(-1, len(self.row)), self.space)
             parts.append(answers.reshape(len(columns), n_background, -1).mean(axis=1))

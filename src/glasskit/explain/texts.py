@@ -8,6 +8,7 @@ prediction for the whole text, and the base value is the prediction with nothing
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
@@ -21,7 +22,7 @@ Span = texts_segments.Span
 Predict = Callable[[list[str]], npt.ArrayLike]
 """What is explained: texts -> one number each, or one per output; (n,) or (n, K)."""
 
-_MOST_PIECES = 4096
+_MOST_PIECES = 2048
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -79,7 +80,7 @@ def explain(
     baseline: what stands in a missing piece's place; if empty, it is removed with the space after it.
     n_samples: texts asked about, 2 M + 2048 for M pieces if None; exact where that is all of them.
     batch_size: texts given to `predict` at once. Raises ValueError for a text without pieces, or with
-    more than 4,096 of them.
+    more than 2,048 of them.
     """
     spans = texts_segments.segments(text, granularity, language=language)
     _require(spans, granularity, batch_size)
@@ -114,14 +115,21 @@ def masked(text: str, spans: Sequence[Span], kept: Iterable[bool], baseline: str
     >>> masked("not so bad", texts_segments.segments("not so bad"), [True, False, True])
     'not bad'
     """
+    lead, present, absent = _choices(text, spans, baseline)
+    chosen = zip(kept, present, absent, strict=True)
+    return lead + "".join(there if is_kept else gone for is_kept, there, gone in chosen)
+
+
+def _choices(text: str, spans: Sequence[Span], baseline: str) -> tuple[str, list[str], list[str]]:
+    """(what stands before all pieces, each piece with the space after it, what stands there without it)."""
+    if not spans:
+        return text, [], []
     ends = [*(span.start for span in spans[1:]), len(text)]
-    parts = [text[: spans[0].start]] if spans else [text]
-    for span, end, is_kept in zip(spans, ends, kept, strict=True):
-        if is_kept:
-            parts.append(text[span.start : end])
-        elif baseline:
-            parts.append(baseline + text[span.end : end])
-    return "".join(parts)
+    present = [text[span.start : end] for span, end in zip(spans, ends, strict=True)]
+    absent = [
+        baseline + text[span.end : end] if baseline else "" for span, end in zip(spans, ends, strict=True)
+    ]
+    return text[: spans[0].start], present, absent
 
 
 def top_tokens(
@@ -164,7 +172,15 @@ def _asked(
     predict: Predict, text: str, spans: Sequence[Span], baseline: str, kept: games.Bools, batch_size: int
 ) -> games.Floats:
     """What the model says about the texts that coalitions stand for; the same text is asked about once."""
-    written = [masked(text, spans, row.tolist(), baseline) for row in kept]
+    lead, present, absent = _choices(text, spans, baseline)
+    if baseline:
+        both = list(zip(present, absent, strict=True))
+        chosen = [
+            [pair[not is_kept] for pair, is_kept in zip(both, row, strict=True)] for row in kept.tolist()
+        ]
+    else:
+        chosen = [list(itertools.compress(present, row.tolist())) for row in kept]
+    written = [lead + "".join(parts) for parts in chosen]
     different = list(dict.fromkeys(written))
     answers = [
         pieces.answered(
