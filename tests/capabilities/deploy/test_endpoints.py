@@ -407,9 +407,10 @@ def test_an_endpoint_of_a_broken_model_fails_in_the_models_own_words(workshop: W
     workshop.gone(name)
 
 
-def test_an_endpoint_whose_model_data_is_not_there_says_so(workshop: Workshop) -> None:
-    absent = f"s3://{workshop.bucket}/absent/model.tar.gz"
-    model = workshop.model(None, container={"ModelDataUrl": absent})
+def test_an_endpoint_whose_model_data_is_not_there_any_more_says_so(workshop: Workshop) -> None:
+    model = workshop.model(b"gone before anyone has looked")
+    absent = f"s3://{workshop.bucket}/{model}/model.tar.gz"
+    workshop.s3.delete_object(Bucket=workshop.bucket, Key=f"{model}/model.tar.gz")
     name = workshop.start_endpoint(workshop.variant(model))
     found = workshop.settled(name)
     assert (found["EndpointStatus"], absent in found["FailureReason"]) == ("Failed", True)

@@ -38,6 +38,18 @@ MODELS: dict[str, dict[str, Any]] = {
     "either PrimaryContainer or Containers": {"Containers": [IMAGE]},
     "Known images": {"PrimaryContainer": {"Image": "nobody/knows:1"}},
     "The container.Image must be given": {"PrimaryContainer": {"ModelDataUrl": "s3://b/m.tar.gz"}},
+    "Could not find model data at s3://workshop/no/model.tar.gz.": {
+        "PrimaryContainer": {**IMAGE, "ModelDataUrl": "s3://workshop/no/model.tar.gz"}
+    },
+    "Could not find model data at s3://workshop/no/folder/.": {
+        "PrimaryContainer": {
+            **IMAGE,
+            "ModelDataSource": {"S3DataSource": {**SOURCE, "S3Uri": "s3://workshop/no/folder/"}},
+        }
+    },
+    "Could not find model data at s3://nobody/m.tar.gz.": {
+        "PrimaryContainer": {**IMAGE, "ModelDataUrl": "s3://nobody/m.tar.gz"}
+    },
     "cross-account": {"ExecutionRoleArn": "arn:aws:iam::999999999999:role/x"},
 }
 

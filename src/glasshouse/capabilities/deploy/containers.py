@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from glasshouse.kernel import errors
+from glasshouse.kernel import errors, objects
 from glasshouse.kernel.context import Context
 from glasshouse.kernel.jobs import requests
 from glasshouse.kernel.unsupported import Unsupported
 
 Container = Mapping[str, Any]
+
+MISSING_DATA = "Could not find model data at {uri}."
+"""The text of CreateModel's ValidationException, as users report it (aws-step-functions-data-science-sdk-python, 61)."""
 
 
 def refused(at: str) -> tuple[Unsupported, ...]:
@@ -51,6 +54,24 @@ def resolve(container: Container, context: Context) -> dict[str, Any]:
         "Environment": dict(found.get("Environment", {})),
         "ModelData": _model_data(found),
     }
+
+
+def find_data(container: Container, context: Context) -> None:
+    """Looks for the model data of a resolved container, as CreateModel does. Raises errors.Validation."""
+    data = container["ModelData"]
+    if not data:
+        return
+    service = context.ports.objects
+    place = objects.Place.of_uri(context.caller.account, data["uri"])
+    try:
+        if data["form"] != "folder":
+            service.head(place)
+            return
+        is_there = next(iter(service.every(place)), None) is not None
+    except errors.WireError:
+        is_there = False
+    if not is_there:
+        raise errors.Validation(MISSING_DATA.format(uri=data["uri"]))
 
 
 def hosted(model: Mapping[str, Any], context: Context) -> dict[str, Any]:
