@@ -172,11 +172,21 @@ def test_a_failure_file_of_the_script_itself_stays(made: containers.Container) -
 
 
 def test_a_script_killed_by_a_signal_fails_with_128_and_its_number(made: containers.Container) -> None:
-    made.write("code/train.py", "import os; os.kill(os.getpid(), 9)")
+    for number, name in ((9, "SIGKILL"), (11, "SIGSEGV")):
+        made.write("code/train.py", f"import os; os.kill(os.getpid(), {number})")
+        made.write("output/failure", "")
+        made.hyperparameters({"sagemaker_program": "train.py"})
+        ended = made.train()
+        assert ended.status == 128 + number
+        assert f"ExitCode {128 + number}" in ended.failure
+        said = f'ErrorMessage "the command was ended by the signal {name} and printed nothing"'
+        assert said in ended.failure
+
+
+def test_a_script_that_says_nothing_fails_with_a_message_all_the_same(made: containers.Container) -> None:
+    made.write("code/train.py", "raise SystemExit(3)")
     made.hyperparameters({"sagemaker_program": "train.py"})
-    ended = made.train()
-    assert ended.status == 128 + 9
-    assert "ExitCode 137" in ended.failure
+    assert 'ErrorMessage "the command printed nothing"' in made.train().failure
 
 
 @pytest.mark.parametrize("first_line", ["#!/bin/sh\n", ""])

@@ -9,6 +9,7 @@ ClientFailure                     the user's side of things; its text is the rea
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 REASON_CHARACTERS = 1024
@@ -37,7 +38,7 @@ class CommandFailure(ClientFailure):
         head = f"{type(self).__name__}:\nExitCode {status}\nErrorMessage "
         end = f"\nCommand {_shortened(command, 240)!r}"
         room = REASON_CHARACTERS - len(head) - len(end) - 8
-        super().__init__(f'{head}"{error_text(tail, room)}"{end}')
+        super().__init__(f'{head}"{error_text(tail, room) or _unsaid(status)}"{end}')
 
 
 class ExecuteUserScriptError(CommandFailure):
@@ -60,6 +61,15 @@ def error_text(tail: str, room: int) -> str:
         return text
     kept = text[-(room - 4) :]
     return "...\n" + (kept.partition("\n")[2] or kept)
+
+
+def _unsaid(status: int) -> str:
+    """What can be said of a command that printed nothing."""
+    try:
+        name = signal.Signals(status - 128).name
+    except ValueError:
+        return "the command printed nothing"
+    return f"the command was ended by the signal {name} and printed nothing"
 
 
 def write(output: Path, text: str) -> None:
