@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from glasshouse.capabilities.deploy import containers, explaining, fleets
+from glasshouse.capabilities.deploy import containers, explaining, fleets, recording
 from glasshouse.kernel import errors, verbs
 from glasshouse.kernel.context import Context
 from glasshouse.kernel.jobs import instances, requests
@@ -86,6 +86,15 @@ def _fill_config(doc: Doc, context: Context) -> Doc:
     }
 
 
+def _recording(labels: Mapping[str, str], doc: Doc, context: Context) -> Doc:
+    models = {}
+    for variant in doc["ProductionVariants"]:
+        model = verbs.find(MODEL, variant["ModelName"], context)
+        with context.ports.store.read() as view:
+            models[variant["VariantName"]] = view.tags(model.arn)
+    return recording.of_tags(labels, models=models)
+
+
 def _filled_variant(variant: Doc, context: Context) -> Doc:
     name = f"The variant {variant['VariantName']}"
     requests.must_have(variant, ["ModelName", "InstanceType"], at=name)
@@ -125,6 +134,7 @@ ENDPOINT_CONFIG = Kind(
     noun="EndpointConfig",
     label="endpoint configuration",
     fill=_fill_config,
+    tagged=_recording,
     uses=_uses_of_config,
 )
 
