@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -30,25 +30,25 @@ class Served:
     coding: coding.Coding
     n_records: int = 0
     n_requests: int = 0
-    on_record: Callable[[int], None] = field(default=lambda _n: None)
 
     def scores(self, matrix: Floats) -> Floats:
-        parts = [answers.scores(body, n, self.predictor) for body, n in self._asked(matrix)]
-        return np.concatenate(parts)
+        return self.scores_of(self.coding.decode(matrix))
+
+    def scores_of(self, rows: Sequence[payloads.Row]) -> Floats:
+        """Scores of rows of values: (n, K)."""
+        return np.concatenate([answers.scores(body, n, self.predictor) for body, n in self._asked(rows)])
 
     def labels(self, matrix: Floats, *, threshold: float, known: Sequence[object]) -> list[object]:
         """The predicted label of each row; see answers.labels."""
         found: list[object] = []
-        for body, n_records in self._asked(matrix):
+        for body, n_records in self._asked(self.coding.decode(matrix)):
             found += answers.labels(body, n_records, self.predictor, threshold=threshold, known=known)
         return found
 
-    def _asked(self, matrix: Floats) -> list[tuple[bytes, int]]:
-        rows = self.coding.decode(matrix)
+    def _asked(self, rows: Sequence[payloads.Row]) -> list[tuple[bytes, int]]:
         found = []
         for body in payloads.bodies(rows, self.coding.names, self.predictor):
             found.append((self.invoke(body.content), body.n_records))
             self.n_requests += 1
             self.n_records += body.n_records
-            self.on_record(self.n_records)
         return found

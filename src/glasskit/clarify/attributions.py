@@ -37,11 +37,16 @@ class Attributions:
 
     def overall(self, aggregation: config.Aggregation) -> Floats:
         """The global value of each feature; (F, K)."""
-        if aggregation == "median":
-            return np.asarray(np.median(self.values, axis=0))
-        if aggregation == "mean_sq":
-            return np.asarray((self.values**2).mean(axis=0))
-        return np.asarray(np.abs(self.values).mean(axis=0))
+        return aggregated(self.values, aggregation)
+
+
+def aggregated(values: Floats, aggregation: config.Aggregation) -> Floats:
+    """Values of all rows as one; (n, ...) -> (...)."""
+    if aggregation == "median":
+        return np.asarray(np.median(values, axis=0))
+    if aggregation == "mean_sq":
+        return np.asarray((values**2).mean(axis=0))
+    return np.asarray(np.abs(values).mean(axis=0))
 
 
 def of_trees(found: models.Trees, rows: Floats, baseline: Floats, *, use_logit: bool) -> Attributions | None:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from glasskit import bias
-from glasskit.clarify import faults, members
+from glasskit.clarify import faults
 from glasskit.clarify.members import Members, Name
+from glasskit.explain import texts_languages, texts_segments
 
 FILE = "analysis_config.json"
 DATASET_TYPES = ("text/csv", "application/jsonlines", "application/json", "application/x-parquet")
@@ -21,6 +22,11 @@ TOP_FEATURES = 10
 GRID = 15
 """The SDK's own default."""
 
+MOST_PIECES = 4096
+"""So many pieces of a text can be explained together."""
+
+TOP_TOKENS = 50
+_GRANULARITIES: tuple[texts_segments.Granularity, ...] = ("token", "sentence", "paragraph")
 Aggregation = Literal["mean_abs", "mean_sq", "median"]
 _AGGREGATIONS: tuple[Aggregation, ...] = ("mean_abs", "mean_sq", "median")
 _TIME_SERIES = "time series are not explained here; leave it out."
@@ -66,6 +72,15 @@ class Bias:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """Into what free texts are cut, and how many of their tokens are named."""
+
+    granularity: texts_segments.Granularity
+    language: str
+    n_top: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shap:
     """How features are given their share. baseline: rows, an S3 address, or None to find one by clustering."""
 
@@ -77,6 +92,7 @@ class Shap:
     save_local: bool
     aggregation: Aggregation
     features: tuple[Name, ...]
+    text: Text | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,7 +283,6 @@ def _facet(found: object, index: int) -> Facet:
 
 
 def _shap(found: Members) -> Shap:
-    found.unsupported("text_config", "texts are explained as one value each; leave it out.")
     found.unsupported("image_config", "images are not explained here; leave it out.")
     aggregation = found.text("agg_method", "mean_abs", choices=_AGGREGATIONS)
     shap = Shap(
@@ -279,11 +294,35 @@ def _shap(found: Members) -> Shap:
         save_local=found.boolean("save_local_shap_values", default=False),
         aggregation=next(one for one in _AGGREGATIONS if one == aggregation),
         features=found.names("features_to_explain"),
+        text=_text(found.inner("text_config")) if found.has("text_config") else None,
     )
+    if shap.text and (shap.features or (shap.n_clusters or 1) > 1):
+        name = "features_to_explain" if shap.features else "num_clusters"
+        raise found.wrong(name, "is not for datasets that hold text, as text_config says; leave it out.")
+    if shap.text and isinstance(shap.baseline, tuple) and len(shap.baseline) > 1:
+        raise found.wrong(
+            "baseline", "is one row where text_config is given: what stands in for a missing text."
+        )
     if shap.baseline is not None and shap.n_clusters is not None:
         raise found.wrong("num_clusters", "is for an analysis without a baseline; leave one of the two out.")
     found.done()
     return shap
+
+
+def _text(found: Members) -> Text:
+    granularity = found.text("granularity", "token", choices=_GRANULARITIES)
+    language = found.text("language", "english")
+    try:
+        texts_languages.code(language)
+    except ValueError as exc:
+        raise found.wrong("language", f"cannot be used: {exc}.") from exc
+    text = Text(
+        granularity=next(one for one in _GRANULARITIES if one == granularity),
+        language=language,
+        n_top=found.whole("max_top_tokens", least=1) or TOP_TOKENS,
+    )
+    found.done()
+    return text
 
 
 def _baseline(found: Members) -> tuple[Any, ...] | str | None:
@@ -402,19 +441,3 @@ def _check(analysis: Analysis) -> None:
         raise faults.BadConfig(
             "methods.pdp.features", "is missing: without shap nobody knows the strongest ones."
         )
-
-
-__all__ = [
-    "Aggregation",
-    "Analysis",
-    "Bias",
-    "Dataset",
-    "Dependence",
-    "Facet",
-    "Predictor",
-    "Report",
-    "Shap",
-    "load",
-    "members",
-    "read",
-]

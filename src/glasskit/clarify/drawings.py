@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from glasskit import bias
-from glasskit.charts import axes
+from glasskit import bias, charts
+from glasskit.charts import axes, texts
 from glasskit.charts.svg import canvas, measure
-from glasskit.clarify import dependence
+from glasskit.clarify import dependence, wordings
 from glasskit.explain import words
 
 _WIDTH = 960.0
@@ -67,13 +67,54 @@ def curve(found: dependence.Curve, labels: Sequence[str]) -> str:
                 canvas.text(measure.fitted(labels[k], 110.0), at + 32.0, 16.0, font_size=canvas.SMALL_SIZE)
             )
     body += _names(found, places, ground + 18.0)
-    body.append(canvas.text(measure.fitted(found.name, 700.0), (left + right) / 2, ground + 42.0, text_anchor="middle"))
+    body.append(
+        canvas.text(
+            measure.fitted(found.name, 700.0), (left + right) / 2, ground + 42.0, text_anchor="middle"
+        )
+    )
     return canvas.document(
         f"Partial dependence on {found.name}",
         curve_in_words(found),
         "".join(body),
         width=_WIDTH,
         height=ground + 52.0,
+    )
+
+
+def text(row: wordings.Explained, at: int, output: int) -> str:
+    """One row's free text, each piece marked by its share."""
+    shares = [float(part.values[output]) for part in row.parts[at]]
+    largest = max(map(abs, shares), default=0.0) or 1.0
+    base, others = (
+        float(row.base[output]),
+        sum(
+            float(part.values[output])
+            for column, parts in enumerate(row.parts)
+            for part in parts
+            if column != at
+        ),
+    )
+    pieces = tuple(
+        texts.Piece(
+            start=part.start,
+            end=part.start + len(part.text),
+            text=part.text,
+            contribution=share,
+            error=0.0,
+            strength=abs(share) / largest,
+        )
+        for part, share in zip(row.parts[at], shares, strict=True)
+    )
+    chart = texts.Highlighted(
+        text=str(row.row[at]),
+        pieces=pieces,
+        base_margin=base + others,
+        margin=base + others + sum(shares),
+        baseline_text=words.value(base + others),
+        prediction_text=words.value(base + others + sum(shares)),
+    )
+    return charts.svg.highlighted(
+        chart, axis=charts.Axis(lowers="lowers the score", raises="raises the score")
     )
 
 

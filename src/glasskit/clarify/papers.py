@@ -14,6 +14,7 @@ from glasskit.explain import explanations
 
 _SWARM_ROWS = 500
 _BARS = 20
+_TEXTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +65,11 @@ def _sections(found: results.Results) -> Iterator[Section]:
         yield from _bias(found.bias)
     if found.shap is not None:
         yield from _shap(found.shap, found)
+    if found.texts is not None:
+        yield from _texts(found.texts)
     if found.curves:
-        labels = found.shap.labels if found.shap else ()
+        explained = found.shap or found.texts
+        labels = explained.labels if explained else ()
         yield Section(
             title="Partial dependence",
             sentences=(
@@ -94,6 +98,8 @@ def _summary(found: results.Results) -> Section:
             ("The model's trees", found.trees),
             ("Baseline", found.shap.baseline_account),
         ]
+    if found.texts is not None:
+        rows.append(("How SHAP values were found", found.texts.account))
     table = Table(caption="What was analysed", names=("", ""), rows=tuple(rows))
     return Section(title="Summary", parts=(table,))
 
@@ -196,6 +202,45 @@ def _charts(shap: results.Shap, k: int, found: results.Results) -> Iterator[Char
         svg=charts.svg.beeswarm(swarm, axis=axis),
         text=f"SHAP values of {len(some):,} rows, a dot for each row and feature.",
     )
+
+
+def _texts(found: results.Texts) -> Iterator[Section]:
+    for k, label in enumerate(found.labels):
+        tokens = tuple((token, f"{value:.6g}") for token, value in found.top(k).items())
+        others = tuple(
+            (name, f"{value:.6g}") for name, value in found.to_json()[label]["global_shap_values"].items()
+        )
+        parts: list[Table | Chart] = [
+            Table(
+                caption="What matters most in the texts",
+                names=("Piece", "Mean |SHAP value| where it stands"),
+                rows=tokens,
+                numeric=(1,),
+            )
+        ]
+        if others:
+            parts.append(
+                Table(
+                    caption="The other features",
+                    names=("Feature", "Global SHAP value"),
+                    rows=others,
+                    numeric=(1,),
+                )
+            )
+        parts += [
+            Chart(
+                svg=drawings.text(row, at, k),
+                text=f"Row {number}: the text with each piece marked by its share.",
+            )
+            for at, kind in enumerate(found.kinds)
+            for number, row in enumerate(found.rows[:_TEXTS], start=1)
+            if kind == "free_text" and row.parts[at]
+        ]
+        yield Section(
+            title=f"Words that matter: {label}" if len(found.labels) > 1 else "Words that matter",
+            sentences=("The shares of a row's pieces and other features add up to its score.", found.account),
+            parts=tuple(parts),
+        )
 
 
 def _rows(explanation: explanations.Explanation, most: int) -> explanations.Explanation:
