@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glasshouse.solutions.credit import applicants, draws, statlog, synthetic, tables
+from glasshouse.solutions.credit import applicants, draws, people, statlog, synthetic, tables
 from tests.support import credit
 
 SEED = 42
@@ -170,3 +170,20 @@ def test_the_whole_real_file_is_decoded() -> None:
     assert sum(a.default for a in found) == 300
     assert {a.purpose for a in found} == set(applicants.PURPOSES) - {"vacation"}
     assert sum(a.checking_balance is None for a in found) == 394
+
+
+def test_a_letter_finds_the_persons_name_and_address() -> None:
+    built = tables.build(synthetic.applicants(40, seed=5), seed=5)
+    contacts = built.files()[f"contacts/{tables.PART}"].decode()
+    at_home = next(row for row in built.contacts if row["type"] == "address")
+    found = people.find(at_home["person_id"], people=built.people, contacts=contacts)
+    person = next(row for row in built.people if row["person_id"] == at_home["person_id"])
+    assert found.name == person["personal"]["name"]
+    assert found.address == tuple(at_home["value"].split("\\n"))
+    assert len(found.address) == 2
+    homeless = {row["person_id"] for row in built.people} - {
+        row["person_id"] for row in built.contacts if row["type"] == "address"
+    }
+    assert people.find(min(homeless), people=built.people, contacts=contacts).address == ()
+    with pytest.raises(people.UnknownPerson, match="0badcafe"):
+        people.find("0badcafe", people=built.people, contacts=contacts)

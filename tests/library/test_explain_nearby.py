@@ -148,6 +148,16 @@ def test_a_baseline_survives_its_record() -> None:
             reasons.Baseline.read({**baseline.as_dict(), **broken})
 
 
+@given(values=cases)
+def test_the_record_tells_what_protected_fields_hold(values: list[float]) -> None:
+    case = plain.case(*values)
+    measure = plain.decided(case).measure
+    total = sum(map(abs, values))
+    assert measure.protected == {
+        "personal__age": pytest.approx(abs(values[6]) / total if total else 0.0),
+    }
+
+
 def test_the_forms_reasons_stand_in_the_forms_order() -> None:
     codes = regulation_b.CODES
     assert len(codes) == 24

@@ -63,7 +63,10 @@ class Flag:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """How the contributions of an outcome were measured, and what decided, for the record."""
+    """How the contributions of an outcome were measured, and what decided, for the record.
+
+    protected: the share of all movement that each protected field of the model holds.
+    """
 
     policy: str
     policy_version: str
@@ -76,6 +79,7 @@ class Measure:
     margin: float
     prediction: float
     threshold: float
+    protected: Mapping[str, float]
     on: datetime.date
 
 

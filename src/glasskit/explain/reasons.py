@@ -156,7 +156,7 @@ def decide(
     _require_nearby(policy, nearby)
     centred = baseline.recentred(attribution) if baseline else attribution
     by_field = _by_field(centred, policy, data)
-    measure = _measure(centred, policy, baseline, on)
+    measure = _measure(centred, policy, baseline, on, _protected_shares(by_field, policy))
     refused = _unverified(attribution, centred, margin)
     if refused:
         return NotDecided(measure=measure, why=refused[0], sentence=refused[1])
@@ -217,7 +217,11 @@ def _by_field(
 
 
 def _measure(
-    centred: Attribution, policy: policies.Policy, baseline: Baseline | None, on: datetime.date
+    centred: Attribution,
+    policy: policies.Policy,
+    baseline: Baseline | None,
+    on: datetime.date,
+    protected: Mapping[str, float],
 ) -> Measure:
     return Measure(
         policy=policy.name,
@@ -231,6 +235,7 @@ def _measure(
         margin=centred.margin,
         prediction=centred.prediction,
         threshold=policy.threshold,
+        protected=protected,
         on=on,
     )
 
@@ -345,14 +350,21 @@ def _reason(candidate: _Candidate, rank: int, by_field: Attribution, total: floa
     )
 
 
+def _protected_shares(by_field: Attribution, policy: policies.Policy) -> dict[str, float]:
+    """Protected field of the model -> its part of all movement, in either direction."""
+    size = {name: abs(value) for name, value in zip(by_field.names, by_field.values, strict=True)}
+    total = math.fsum(size.values())
+    return {
+        name: size[name] / total if total > 0 else 0.0 for name in policy.protected.fields if name in size
+    }
+
+
 def _protected_flags(by_field: Attribution, policy: policies.Policy, *, weakest: float) -> tuple[Flag, ...]:
     """Protected fields that move the score much in either direction, or as much as a reason shown."""
     adverse = _adverse(by_field, policy)
-    total = math.fsum(abs(value) for value in adverse.values())
     flags = []
-    for name in policy.protected.fields:
-        moved = adverse.get(name, 0.0)
-        share = abs(moved) / total if total > 0 else 0.0
+    for name, share in _protected_shares(by_field, policy).items():
+        moved = adverse[name]
         if share > policy.protected.share or moved >= max(weakest, math.ulp(0.0)):
             sentence = (
                 f"The protected field {name!r} holds {share * 100:.1f} % of what moved this prediction."

@@ -115,10 +115,19 @@ def _reasons(decision: decisions.Decision, policy: policies.Policy) -> charts.re
     else:
         parts.append("<p>Approved: no reasons are owed.</p>")
     parts += [f"<p>For the reviewer: {escape(flag.sentence)}</p>" for flag in outcome.flags]
-    labels = decisions.labels(policy.protected.fields)
-    never = ", ".join(labels.get(name) or words.readable(name) for name in policy.protected.fields)
-    parts.append(f"<p>Never a reason: {escape(never)}.</p>")
+    parts.append(f"<p>{escape(_protected(policy, measure))}</p>")
     return charts.report.Section(title="Reasons", note=note, markup="".join(parts))
+
+
+def _protected(policy: policies.Policy, measure: outcomes.Measure) -> str:
+    labels = decisions.labels(policy.protected.fields)
+    named = [labels.get(name) or words.readable(name) for name in policy.protected.fields]
+    held = [f"{labels.get(name) or name} {words.percent(share)}" for name, share in measure.protected.items()]
+    unknown = len(policy.protected.fields) - len(held)
+    return (
+        f"Never a reason: {', '.join(named)}. The model does not know {unknown} of these; of what moved this score, "
+        f"the others hold: {', '.join(held) or 'nothing'}. From {policy.protected.share:.0%} on, a person decides."
+    )
 
 
 def _given(reason: outcomes.Reason) -> str:

@@ -11,6 +11,7 @@ from glasshouse.solutions.credit.layout import ENDPOINT, PACKAGE_GROUP, TAGS, La
 IMAGE: Final = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 INSTANCE: Final = "ml.m5.large"
 CONTENT_TYPE: Final = "application/json"
+LINES: Final = "application/jsonlines"
 ENTITIES: Final = (
     "data",
     "features",
@@ -53,9 +54,9 @@ HYPERPARAMETERS: Final[Mapping[ModelName, Mapping[str, object]]] = {
 }
 
 
-def content_type(entities: tuple[str, ...]) -> str:
+def content_type(entities: tuple[str, ...], *, media_type: str = CONTENT_TYPE) -> str:
     """The Content-Type that asks the explainer for these entities."""
-    return f"{CONTENT_TYPE}; entities={','.join(entities)}"
+    return f"{media_type}; entities={','.join(entities)}"
 
 
 def processing_job(
@@ -173,8 +174,8 @@ def model_package(*, model_data_url: str, approved: bool, metadata: Mapping[str,
                     },
                 }
             ],
-            "SupportedContentTypes": [CONTENT_TYPE, "application/jsonlines"],
-            "SupportedResponseMIMETypes": [CONTENT_TYPE, "application/jsonlines"],
+            "SupportedContentTypes": [CONTENT_TYPE, LINES],
+            "SupportedResponseMIMETypes": [CONTENT_TYPE, LINES],
             "SupportedRealtimeInferenceInstanceTypes": [INSTANCE],
             "SupportedTransformInstanceTypes": [INSTANCE],
         },
@@ -216,22 +217,22 @@ def invocation(body: str, *, entities: tuple[str, ...]) -> Body:
 
 
 def transform_job(layout: Layout) -> Body:
-    """CreateTransformJob: each line of the test set explained on its own, in order."""
+    """CreateTransformJob: many lines of the test set in a request, answered line by line in their order."""
     return {
         "TransformJobName": layout.name("explain"),
         "ModelName": layout.name("model"),
-        "BatchStrategy": "SingleRecord",
+        "BatchStrategy": "MultiRecord",
         "TransformInput": {
             "DataSource": {
                 "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": layout.uri("transformed/data_test")}
             },
-            "ContentType": content_type(BATCH_ENTITIES),
+            "ContentType": content_type(BATCH_ENTITIES, media_type=LINES),
             "SplitType": "Line",
             "CompressionType": "None",
         },
         "TransformOutput": {
             "S3OutputPath": layout.uri("explanations"),
-            "Accept": CONTENT_TYPE,
+            "Accept": LINES,
             "AssembleWith": "Line",
         },
         "TransformResources": {"InstanceType": INSTANCE, "InstanceCount": 1},

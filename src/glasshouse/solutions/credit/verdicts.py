@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from glasshouse.solutions.credit import decisions, objects, people, report, requests, stages, tables, waiting
+from glasshouse.solutions.credit.training import deciding
 from glasskit.explain import letters, outcomes, policies
 
 SMALLEST_GROUP = 20
@@ -156,11 +157,9 @@ def write_letter(
 def policy_of(decision: decisions.Decision, folder: Path) -> policies.Policy:
     """The policy that decided, by its digest. Raises LookupError."""
     digest = decision.outcome.measure.policy_digest
-    for path in sorted(folder.glob("*.toml")):
-        if path.name != "recourse.toml":
-            policy = policies.load(path)
-            if policy.digest == digest:
-                return policy
+    for policy in deciding.read_policies(folder):
+        if policy.digest == digest:
+            return policy
     raise LookupError(f"{folder} has no policy with the digest {digest}")
 
 

@@ -64,8 +64,8 @@ def main(base: Path = BASE, *, minimum_rows: int = MINIMUM_ROWS) -> None:
 
 
 def _json_lines(folder: Path) -> Rows:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
+    texts = [path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*")) if path.is_file()]
+    return [json.loads(line) for text in texts for line in text.splitlines() if line.strip()]
 
 
 def _joined(tables: Path, split: str) -> Rows:
