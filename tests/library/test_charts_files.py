@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import hashlib
 import html.parser
@@ -228,3 +229,26 @@ def test_a_png_holds_its_pixels(pixels: np.ndarray) -> None:
     lines = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), dtype=np.uint8).reshape(height, -1)
     assert (lines[:, 0] == 0).all()
     assert lines[:, 1:].tobytes() == pixels.tobytes()
+
+
+def _imports(path: pathlib.Path) -> set[str]:
+    """What a module imports when it runs: what only types need is left out."""
+    found: set[str] = set()
+    for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.ImportFrom):
+            found |= {f"{statement.module}.{name.name}" for name in statement.names}
+        elif isinstance(statement, ast.Import):
+            found |= {name.name for name in statement.names}
+    return found
+
+
+def test_renderers_know_no_chart_and_only_the_picture_maker_imports_late() -> None:
+    folder = pathlib.Path(charts.__file__).parent
+    for path in (folder / "svg").glob("*.py"):
+        for name in _imports(path):
+            is_below = name.startswith(("glasskit.charts.svg", "glasskit.charts.axes"))
+            assert is_below or not name.startswith("glasskit.charts"), (path.name, name)
+    late = [
+        path.name for path in folder.rglob("*.py") if "import_module(" in path.read_text(encoding="utf-8")
+    ]
+    assert late == ["raster.py"]

@@ -103,6 +103,18 @@ def test_no_text_leaves_the_drawing_or_touches_another(kind: str, n_features: in
         assert is_apart, (one, other)
 
 
+@pytest.mark.parametrize("n_features", [1, 6, 500])
+def test_the_slanted_names_of_a_heat_map_stay_inside(n_features: int) -> None:
+    drawing = drawings(explanation(3, n_features))["heat_map"].to_svg()
+    width, _ = canvas.size_of(drawing)
+    slanted = [part for part in ElementTree.fromstring(drawing).iter(f"{SVG}text") if part.get("transform")]
+    assert len(slanted) == min(n_features, 13)
+    for part in slanted:
+        reach = measure.text_width(part.text or "", float(part.get("font-size", "0"))) * math.sqrt(0.5)
+        assert float(part.get("x", "0")) + reach <= width
+        assert float(part.get("y", "0")) - reach - 10 >= 0
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", [0.0, 1e-300, 1e-9, 1e9, 1e300])
 def test_any_size_of_numbers_is_drawn(kind: str, size: float) -> None:

@@ -146,6 +146,22 @@ def test_the_partner_that_interacts_is_found() -> None:
     assert charts.dependence.dependence(whole, "a", colour_by=None).colour_name is None
 
 
+def test_interactions_that_are_known_choose_the_partner() -> None:
+    whole = explanation()
+    values = np.zeros((40, 5, 5))
+    values[:, 0, 3] = values[:, 3, 0] = -0.2
+    values[:, 0, 0] = 9.0
+    known = explain.Interactions(
+        values=values, base_values=np.zeros(40), data=whole.data, feature_names=whole.feature_names
+    )
+    assert charts.dependence.dependence(whole, "f0", interactions=known).colour_name == "f3"
+    assert charts.dependence.dependence(whole, "f1", interactions=known).colour_name is None
+    with pytest.raises(ValueError, match="'g'"):
+        charts.dependence.dependence(
+            dataclasses.replace(whole, feature_names=("g", "f1", "f2", "f3", "f4")), "g", interactions=known
+        )
+
+
 def test_cohorts_are_compared_by_the_same_features() -> None:
     one, other = explanation(seed=1), explanation(seed=2)
     chart = charts.cohorts.cohorts({"one": one, "other": other}, max_features=3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from glasskit.charts import shown, svg, tables
+from glasskit.charts import checks, shown, svg, tables
 from glasskit.charts.waterfall import OTHER
 from glasskit.explain import words
 from glasskit.explain.explanations import Attribution
@@ -64,7 +64,10 @@ def side_by_side(
     changes: Mapping[str, tuple[object, object]] | None = None,
     max_features: int = 10,
 ) -> SideBySide:
-    """Two attributions of one model and the same features; changes: name -> (old, new), found if None."""
+    """Two attributions of one model and the same features; changes: name -> (old, new), found if None.
+
+    Changes that are given are all shown; of those that are found, at most `max_features`.
+    """
     if tuple(before.names) != tuple(after.names):
         raise ValueError("before and after have different features")
     if abs(before.base_value - after.base_value) > 1e-9 * (1.0 + abs(before.base_value)):
@@ -77,7 +80,8 @@ def side_by_side(
         raise ValueError(f"{unknown[0]!r} changes, but is not one of the features")
     values = dict(zip(before.names, zip(before.values, after.values, strict=True), strict=True))
     ranked = sorted(before.names, key=lambda name: (name not in known, -_size(*values[name])))
-    n_shown = max(max_features, len(known))
+    checks.require_one_or_more(max_features)
+    n_shown = max_features if changes is None else max(max_features, len(known))
     pairs = [
         Pair(
             name=name,
@@ -93,7 +97,7 @@ def side_by_side(
     ]
     rest = ranked[n_shown:]
     if rest:
-        pairs.append(_rest(rest, values))
+        pairs.append(_rest(rest, values, n_changed=sum(name in known for name in rest)))
     return SideBySide(
         pairs=tuple(pairs),
         before_text=words.amount(before, before.prediction),
@@ -106,10 +110,11 @@ def side_by_side(
     )
 
 
-def _rest(names: list[str], values: Mapping[str, tuple[float, float]]) -> Pair:
+def _rest(names: list[str], values: Mapping[str, tuple[float, float]], *, n_changed: int) -> Pair:
+    told = f"{len(names)} other feature{'s' if len(names) > 1 else ''}"
     return Pair(
         name=OTHER,
-        label=f"{len(names)} other feature{'s' if len(names) > 1 else ''}",
+        label=f"{told}, {n_changed} of them changed" if n_changed else told,
         description=", ".join(words.readable(name) for name in names),
         old_text="",
         new_text="",

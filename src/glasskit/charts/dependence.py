@@ -9,7 +9,7 @@ import numpy as np
 
 from glasskit.charts import checks, shown, summary, svg, tables
 from glasskit.explain import words
-from glasskit.explain.explanations import Explanation, Floats
+from glasskit.explain.explanations import Explanation, Floats, Interactions
 
 AUTO = "auto"
 _BINS = 10
@@ -93,15 +93,23 @@ def dependence(
     feature: str,
     *,
     colour_by: str | None = AUTO,
+    interactions: Interactions | None = None,
     max_points: int = MOST_POINTS,
 ) -> Dependence:
     """The dependence chart of a feature; colour_by: another one, None, or the one that interacts most.
 
+    Which one that is, is read off `interactions` if they are given, and estimated from the rows if not.
     With more than `max_points` rows they are counted in cells.
     """
     checks.require_rows(explanation, "dependence chart")
     at = _position(explanation, feature)
-    other = strongest_partner(explanation, feature) if colour_by == AUTO else colour_by
+    other = colour_by
+    if colour_by == AUTO:
+        other = (
+            strongest_partner(explanation, feature)
+            if interactions is None
+            else _interacting(interactions, feature)
+        )
     column = explanation.data[:, at].tolist()
     places, categories = _places(column)
     colours: list[object] = [None] * len(column)
@@ -179,6 +187,18 @@ def _cells(
         )
         for index, (at, height) in enumerate(different.tolist())
     )
+
+
+def _interacting(interactions: Interactions, feature: str) -> str | None:
+    """The feature with the largest mean |interaction|; None if there is none but zero."""
+    if interactions.values.ndim != 3:
+        raise ValueError("give the interactions of one output")
+    if feature not in interactions.feature_names:
+        raise ValueError(f"{feature!r} is not one of the features of the interactions")
+    at = list(interactions.feature_names).index(feature)
+    strengths = interactions.mean_absolute()[at].copy()
+    strengths[at] = 0.0
+    return interactions.feature_names[int(strengths.argmax())] if strengths.any() else None
 
 
 def strongest_partner(explanation: Explanation, feature: str) -> str | None:

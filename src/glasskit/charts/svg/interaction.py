@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _LABELS = 270.0
 _HEADER = 150.0
+_BESIDE = 130.0
+"""Room to the right for the last slanted name."""
 _SMALLEST_CELL, _LARGEST_CELL = 26.0, 60.0
 _CELL_FOR_NUMBERS = 38.0
 _LEGEND = 70.0
@@ -33,8 +35,8 @@ def heat_map(
     """The heat map as an SVG document."""
     axis = axis or axes.Axis()
     n_cells = max(1, len(chart.names))
-    cell = min(_LARGEST_CELL, max(_SMALLEST_CELL, (width - _LABELS - 60.0) / n_cells))
-    width = max(width, _LABELS + cell * n_cells + 60.0)
+    cell = min(_LARGEST_CELL, max(_SMALLEST_CELL, (width - _LABELS - _BESIDE) / n_cells))
+    width = max(width, _LABELS + cell * n_cells + _BESIDE)
     body = [_labels(chart, cell)]
     for row in range(len(chart.names)):
         body += [_cell(chart, row, column, cell) for column in range(len(chart.names))]
@@ -65,7 +67,7 @@ def _labels(chart: HeatMap, cell: float) -> str:
         parts.append(canvas.label(label, _LABELS - 10.0, _HEADER + middle, _LABELS - 20.0))
         x, y = _LABELS + middle + 3.0, _HEADER - 8.0
         head = canvas.text(
-            measure.fitted(label, _HEADER * 1.25, canvas.SMALL_SIZE),
+            measure.fitted(label, _HEADER * 1.2, canvas.SMALL_SIZE),
             x,
             y,
             font_size=canvas.SMALL_SIZE,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _SIDE, _TOP, _LINE, _SIZE = 24.0, 64.0, 32.0, 15.0
 _MOST_LINES = 400
+_FAINT = 0.03
+"""Below this share of the strongest contribution a piece tells its value, but has no colour or line."""
 N_STRENGTHS = 8
 """Classes `s1` to `s8` of the style sheet say how strongly a piece is marked."""
 
@@ -45,7 +47,8 @@ def markup(chart: Highlighted, axis: axes.Axis) -> str:
     for piece in chart.pieces:
         parts.append(canvas.escape(chart.text[at : piece.start]))
         kind = _series(piece)
-        classes = f"mark {kind} s{math.ceil(piece.strength * N_STRENGTHS)}" if kind != "none" else "mark"
+        is_seen = kind != "none" and piece.strength >= _FAINT
+        classes = f"mark {kind} s{math.ceil(piece.strength * N_STRENGTHS)}" if is_seen else "mark"
         content = canvas.escape(piece.text)
         parts.append(
             f'<span class="{classes}" data-series="{kind}" title="{canvas.escape(_tip(piece))}">{content}</span>'
@@ -115,6 +118,8 @@ def _run(text: str, x: float, y: float, piece: Piece | None) -> str:
     if piece is None or not piece.contribution:
         return word
     width, series = measure.text_width(text, _SIZE), _series(piece)
+    if piece.strength < _FAINT:
+        return canvas.mark(_tip(piece), word, series=series)
     ramp = palette.STRENGTHS_RAISING if series == "raises" else palette.STRENGTHS_LOWERING
     ground = ramp[round(piece.strength * 0.6 * (palette.N_STRENGTHS - 1))]
     back = canvas.box(x - 1.0, y - 16.0, width + 2.0, 21.0, fill=ground)
