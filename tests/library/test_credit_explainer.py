@@ -13,7 +13,8 @@ import lightgbm
 import numpy as np
 import pytest
 
-from glasshouse.solutions.credit import decisions, requests, synthetic
+from glasshouse.solutions.credit import decisions, report, requests, synthetic
+from glasskit.explain import outcomes
 from tests.support import credit
 
 ALL = f"application/json; entities={','.join(requests.ENTITIES)}"
@@ -187,3 +188,61 @@ def test_numbers_that_contradict_each_other_are_no_decision(
     answer["decision"]["measure"]["prediction"] += 0.01
     with pytest.raises(decisions.Contradicted):
         decisions.read(answer, applicant="0badcafe")
+
+
+BIAS = {
+    "worst": "Nobody fares worse.",
+    "chance": "0 of 3 comparisons differ.",
+    "differences": [],
+    "groups": [
+        {"title": "g = old", "n": 3, "refused": "only 3 rows"},
+        {
+            **{"title": "g = young", "n": 30, "refused": ""},
+            **{"approved": 0.5, "approved_others": 0.6, "repaid": 0.7, "repaid_others": 0.8},
+        },
+    ],
+    "n_test": 33,
+    "minimum_rows": 20,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verdict", ["approved", "declined", "left to a person"])
+def test_the_report_says_what_became_of_the_application(
+    explainer: ModuleType, model: Any, prepared: credit.Prepared, verdict: str
+) -> None:
+    lines = "".join(
+        json.dumps(row) + "\n" for row in prepared.rows("data_train") + prepared.rows("data_test")
+    )
+    some = "application/jsonlines; entities=data,features,prediction,explanation_shap_values,decision"
+    answers = [json.loads(line) for line in ask(explainer, model, lines, some).splitlines()]
+    row = next(
+        answer["data"]
+        for answer in answers
+        if decisions.verdict(outcomes.read(answer["decision"])) == verdict
+    )
+    before, after = (
+        decisions.read(json.loads(ask(explainer, model, json.dumps(asked))), applicant="0badcafe")
+        for asked in (row, decisions.counterfactual(row))
+    )
+    page = report.html(
+        report.Content(
+            before=before,
+            after=after,
+            population=answers[:20],
+            counted="20 counted",
+            policy=model.decider.known[0],
+            letter=None,
+            bias=BIAS,
+            bias_url="https://example.org/?a=1&b=2",
+            facts={},
+        )
+    )
+    assert f"Credit application 0badcafe: {verdict}" in page
+    assert ("No automatic decision" in page) == (verdict == "left to a person")
+    assert ("no reasons are owed" in page) == (verdict == "approved")
+    assert ("What would change the decision" in page) == (verdict == "declined")
+    assert before.verdict == verdict
+    assert verdict.split()[0] in before.outcome_in_words().lower() or verdict == "left to a person"
+    assert "Not measured: only 3 rows." in page
+    assert "?a=1&amp;b=2" in page

@@ -265,6 +265,15 @@ def test_a_mistaken_rule_is_refused_by_its_name(
         check()
 
 
+def test_two_policies_that_begin_on_one_day_are_refused(
+    decider: deciding.Decider, rows: list[dict[str, Any]]
+) -> None:
+    text = (SHIPPED / "consumer-credit.toml").read_text(encoding="utf-8")
+    both = [policies.parse(text), policies.parse(text.replace("threshold = 0.30", "threshold = 0.25"))]
+    with pytest.raises(deciding.UnusablePolicy, match="another policy begins on 2025-01-01"):
+        deciding.baselines(both, decider.encoder, decider.explainer, rows)
+
+
 def test_a_mistaken_rule_stops_the_training(prepared: credit.Prepared, tmp_path: Path) -> None:
     folder = edited(tmp_path / "policies", "consumer-credit.toml", "\nthreshold", "\ntreshold")
     with pytest.raises(subprocess.CalledProcessError) as failure:

@@ -222,7 +222,8 @@ _SHEET = (
     "body { font: 15px/1.5 system-ui, sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; color: #1f2933; }"
     " table { border-collapse: collapse; width: 100%; margin-bottom: 2em; }"
     " th, td { text-align: left; padding: .3em .8em .3em 0; border-bottom: 1px solid #e4e7eb; vertical-align: top; }"
-    " td.n { text-align: right; font-variant-numeric: tabular-nums; } tr.differs { font-weight: 600; }"
+    " td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }"
+    " tbody th { font-weight: 400; } tr.differs, tr.differs th { font-weight: 700; }"
 )
 
 
@@ -243,17 +244,17 @@ def _table(facet: bias.FacetResult, stage: str) -> str:
 
 
 def _line(result: bias.Result) -> str:
-    interval = result.interval
+    interval, metric = result.interval, result.metric
     between = f"{interval.low:.3f} to {interval.high:.3f}" if interval else ""
-    said = result.error or (
-        result.words if result.differs else "no difference beyond chance" if interval else ""
-    )
-    if result.metric.name in UNCOMPARED or result.metric.range[0] == result.metric.neutral:
-        said = result.error or result.remark
+    is_compared = metric.name not in UNCOMPARED and metric.range[0] != metric.neutral
+    said = result.remark
+    if is_compared and interval:
+        said = result.words if result.differs else "no difference beyond chance"
     value = "" if result.value is None else f"{result.value:.3f}"
+    marked = ' class="differs"' if is_compared and result.differs else ""
     return (
-        f'<tr{" class=differs" if result.differs else ""}><th scope="row">{html.escape(result.metric.description)}</th>'
-        f'<td class="n">{value}</td><td class="n">{between}</td><td>{html.escape(said)}</td></tr>'
+        f'<tr{marked}><th scope="row">{html.escape(metric.description)}</th><td class="n">{value}</td>'
+        f'<td class="n">{between}</td><td>{html.escape(result.error or said)}</td></tr>'
     )
 
 

@@ -103,13 +103,15 @@ def baselines(
 ) -> dict[str, Any]:
     """The baseline of each policy over the training data, by the policy's digest, as JSON-ready data.
 
-    Raises UnusablePolicy for one that declares another baseline, misses a field of the model, or approves
-    nobody.
+    Raises UnusablePolicy for one that declares another baseline, misses a field of the model, approves nobody,
+    or begins on the day on which another one begins.
     """
     matrix = encoder.transform(rows)
     explained, predictions = explainer.shap_values(matrix), explainer.predict(matrix)
     found = {}
     for policy in known:
+        if sum(other.effective_from == policy.effective_from for other in known) > 1:
+            raise UnusablePolicy(policy, f"another policy begins on {policy.effective_from} as well")
         named = {*policy.fields, *policy.protected.fields}
         unknown = [name for name in encoder.fields().values() if name not in named]
         if unknown:
