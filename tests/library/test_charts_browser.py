@@ -198,6 +198,27 @@ def test_the_theme_changes(browser: Browser, tmp_path: pathlib.Path) -> None:
     assert browser.value(ground) == "rgb(255, 255, 255)"
 
 
+def test_charts_on_one_page_do_not_touch_each_other(browser: Browser, tmp_path: pathlib.Path) -> None:
+    two = [charts.summary.bar(explanation()), charts.summary.beeswarm(explanation())]
+    page = tmp_path / "page.html"
+    page.write_text(charts.page.html([one.section() for one in two], title="Both"), encoding="utf-8")
+    browser.open(page)
+    browser.value(
+        "(() => { const c = document.querySelectorAll('input[type=search]')[1]; c.value = 'MONTH'; "
+        "c.dispatchEvent(new Event('input', {bubbles: true})); })()"
+    )
+    shown = "[...document.querySelectorAll('.chart')].map(c => c.querySelectorAll('.row:not(.off)').length)"
+    assert browser.value(shown) == [4, 1]
+    browser.value("document.querySelectorAll('.chart')[1].querySelector('.row:not(.off) .mark').focus()")
+    assert browser.value("[...document.querySelectorAll('.tip')].map(tip => tip.hidden)") == [True, False]
+    assert browser.value("[...document.querySelectorAll('h1, h2')].map(h => h.textContent)") == [
+        "Both",
+        "What matters most",
+        "How each value moved the prediction",
+    ]
+    assert browser.complaints() == []
+
+
 def pages() -> dict[str, charts.shown.Shown]:
     whole = explanation()
     one = whole.row(0)

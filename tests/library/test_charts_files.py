@@ -82,7 +82,7 @@ def test_a_page_holds_everything_and_its_policy_allows_just_that() -> None:
 
 def test_the_scripts_data_are_the_charts_data() -> None:
     for chart in (charts.summary.bar(explanation()), charts.waterfall.waterfall(explanation().row(0))):
-        found = re.search(r'<script type="application/json" id="data">(.*?)</script>', chart.to_html())
+        found = re.search(r'<script type="application/json" class="data">(.*?)</script>', chart.to_html())
         assert found is not None
         assert json.loads(found[1]) == json.loads(chart.to_json())
 

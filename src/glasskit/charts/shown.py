@@ -81,14 +81,16 @@ class Shown(abc.ABC):
         instead, for a server that sends the policy. theme: "light" here means what the reader prefers.
         """
         asked = _look(look)
-        return page.html(
-            self.figure(asked),
+        return page.html([self.section(asked)], theme=asked.theme, nonce=nonce, language=language)
+
+    def section(self, look: Look | None = None) -> page.Section:
+        """The chart as a part of a page: `page.html` puts several on one."""
+        asked = look or Look()
+        return page.Section(
             title=canvas.title_of(self.drawn(asked)),
+            figure=self.figure(asked),
             table=self.table().html(),
             data=self.to_json(),
-            theme=asked.theme,
-            nonce=nonce,
-            language=language,
         )
 
     def save(self, path: str | os.PathLike[str], **options: Any) -> pathlib.Path:

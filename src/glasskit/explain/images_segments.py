@@ -116,20 +116,22 @@ def _in_one_piece(labels: Labels, n_wanted: int) -> Labels:
     pieces = _connected(labels)
     smallest = _SMALLEST_SHARE * labels.size / n_wanted
     sizes = np.bincount(pieces.ravel())
-    merged = np.arange(len(sizes))
+    joined = np.arange(len(sizes))
     borders = _borders(pieces, len(sizes))
     for piece in np.argsort(sizes, kind="stable").tolist():
         if sizes[piece] >= smallest or not borders[piece]:
             continue
         target = max(borders[piece], key=lambda other: (borders[piece][other], -other))
-        merged[merged == piece] = target
+        joined[piece] = target
         sizes[target] += sizes[piece]
         for other, length in borders.pop(piece).items():
             del borders[other][piece]
             if other != target:
                 borders[target][other] = borders[target].get(other, 0) + length
                 borders[other][target] = borders[other].get(target, 0) + length
-    return np.asarray(np.unique(merged[pieces], return_inverse=True)[1].reshape(labels.shape), dtype=np.int64)
+    while not np.array_equal(joined, joined[joined]):
+        joined = joined[joined]
+    return np.asarray(np.unique(joined[pieces], return_inverse=True)[1].reshape(labels.shape), dtype=np.int64)
 
 
 def _connected(labels: Labels) -> Labels:

@@ -1,14 +1,14 @@
 "use strict";
-// Tooltips, keyboard, legend, sorting and filtering of one chart. Everything it needs is on the page.
-(() => {
-  const all = (selector, within = document) => Array.from(within.querySelectorAll(selector));
-  const figure = document.querySelector("figure");
+// Tooltips, keyboard, legend, sorting and filtering of each chart. Everything it needs is on the page.
+document.querySelectorAll(".chart").forEach((chart, number) => {
+  const all = (selector, within = chart) => Array.from(within.querySelectorAll(selector));
+  const figure = chart.querySelector("figure");
   const svg = figure.querySelector("svg");
   const marks = all(".mark", figure);
   const rows = all(".row", figure);
-  const tip = document.querySelector(".tip");
-  const tools = document.querySelector(".tools");
-  const status = document.querySelector(".status");
+  const tip = chart.querySelector(".tip");
+  const tools = chart.querySelector(".tools");
+  const status = chart.querySelector(".status");
   const make = (name, text) => Object.assign(document.createElement(name), { textContent: text });
   const say = (text) => { status.textContent = text; };
   const switched = (element, on) => {
@@ -163,14 +163,14 @@
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   };
-  button("Light / dark", () => { document.documentElement.dataset.theme = dark() ? "light" : "dark"; });
+  if (number === 0) button("Light / dark", () => { document.documentElement.dataset.theme = dark() ? "light" : "dark"; });
   if (svg) button("Save SVG", () => save("chart.svg", "image/svg+xml", new XMLSerializer().serializeToString(svg)));
-  button("Save data", () => save("chart.json", "application/json", document.getElementById("data").textContent));
+  button("Save data", () => save("chart.json", "application/json", chart.querySelector(".data").textContent));
   tools.append(status);
   tools.hidden = false;
 
   // ---- the table is sorted by its headings
-  const table = document.querySelector("details table");
+  const table = chart.querySelector("details table");
   all("thead th", table).forEach((heading, column) => {
     const press = make("button", heading.textContent);
     press.type = "button";
@@ -191,4 +191,4 @@
       body.append(...Array.from(body.rows).sort((one, other) => (up ? 1 : -1) * compare(one, other)));
     });
   });
-})();
+});
