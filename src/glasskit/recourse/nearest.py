@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from glasskit import trees
 from glasskit.explain import words
-from glasskit.recourse import bounds, candidates, levers, search, tables
+from glasskit.recourse import boxes, candidates, frontier, levers, tables
 
 Floats = npt.NDArray[np.float64]
 _ROUNDS_TO_ZERO, _ROUNDS_TO_ONE = -700.0, 36.0
@@ -91,7 +91,7 @@ def find(
     count: int = 3,
     most_changes: int | None = None,
     time_limit_s: float = 10.0,
-    most_boxes: int = 200_000,
+    most_boxes: int = 10_000_000,
     clock: Callable[[], float] = time.monotonic,
 ) -> Recourse:
     """The nearest changes with which the model predicts at most (or at least) a value.
@@ -197,7 +197,7 @@ class _Case:
         self._moves = [self._moves[lever] for lever in asked]
         renumbered = {lever: index for index, lever in enumerate(asked)}
         listed = [tables.renumbered(table, renumbered) for table in listed]
-        self._bounds = bounds.of(constant, listed, [one.costs for one in self._moves])
+        self._boxes = boxes.of(constant, listed, self._moves)
         self._constant = constant
 
     def solve(
@@ -210,7 +210,7 @@ class _Case:
         elapsed: Callable[[], float],
     ) -> Recourse:
         options: list[Counterfactual] = []
-        found, n_boxes, has_all, low_cost = search.Found(is_proved=True), 0, False, 0.0
+        found, n_boxes, has_all, low_cost = frontier.Found(is_proved=True), 0, False, 0.0
         forbidden: list[frozenset[int]] = []
         while len(options) < count and not has_all:
             found = self._search(forbidden, most_changes, most_boxes - n_boxes, is_over)
@@ -240,20 +240,18 @@ class _Case:
         most_changes: int,
         most_boxes: int,
         is_over: Callable[[], bool],
-    ) -> search.Found:
-        if self._bounds is None:
+    ) -> frontier.Found:
+        if self._boxes is None:
             reached = not forbidden and self._goal.is_reached(self._predict(self._row))
-            return search.Found(choice=() if reached else None, cost=0.0, is_proved=True)
-        problem = search.Problem(
-            bounds=self._bounds,
-            costs=[one.costs for one in self._moves],
+            return frontier.Found(choice=() if reached else None, cost=0.0, is_proved=True)
+        rules = frontier.Rules(
             goal=self._goal.margin,
             most_changes=most_changes,
             accepts=lambda choice: self._goal.is_reached(self._predict(self._changed(choice))),
             margins=self._margins,
             forbidden=forbidden,
         )
-        return search.Search(problem, is_over=is_over, most_boxes=most_boxes).run()
+        return frontier.solve(self._boxes, rules, is_over=is_over, most_boxes=most_boxes)
 
     def _changed(self, choice: Sequence[int]) -> Floats:
         row = self._row.copy()
@@ -274,9 +272,7 @@ class _Case:
         return float(self._explainer.predict(row[np.newaxis])[0])
 
     def _best_possible(self) -> float:
-        low = self._constant
-        if self._bounds is not None:
-            low = self._bounds.low(np.ones(self._bounds.n_candidates, dtype=np.bool_))
+        low = self._constant if self._boxes is None else self._boxes.least()
         link = self._explainer.ensemble.link
         return float(link.apply(np.array([self._goal.sign * low]))[0])
 
@@ -299,7 +295,7 @@ def _differ(one: float, other: float) -> bool:
     return one != other and not (math.isnan(one) and math.isnan(other))
 
 
-def _status(options: Sequence[Counterfactual], last: search.Found) -> Status:
+def _status(options: Sequence[Counterfactual], last: frontier.Found) -> Status:
     if options:
         return "optimal" if options[0].is_nearest else "feasible"
     return "none_exists" if last.is_proved else "timed_out"

@@ -20,6 +20,11 @@ Indices = npt.NDArray[np.int64]
 ZERO = float(np.float32(1e-35))
 """What LightGBM takes for zero."""
 
+# Plain numbers: looking an enumeration's member up costs more than the comparison.
+_LESS, _LESS_EQUAL, _IN_SET = int(trees.Test.LESS), int(trees.Test.LESS_EQUAL), int(trees.Test.IN_SET)
+_TRUNCATED = int(trees.Test.IN_SET_TRUNCATED)
+_NAN_IS_MISSING, _ZERO_IS_MISSING = int(trees.Missing.NAN), int(trees.Missing.ZERO)
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Turn:
@@ -40,23 +45,23 @@ def as_compared(ensemble: trees.Ensemble, values: Floats) -> Floats:
 def goes_left(ensemble: trees.Ensemble, tree: trees.Tree, node: int, values: Floats) -> Bools:
     """For each value of the node's column, whether a row with it goes left."""
     values = as_compared(ensemble, values)
-    missing, is_nan = tree.missing[node], np.isnan(values)
+    test, missing, is_nan = int(tree.test[node]), int(tree.missing[node]), np.isnan(values)
     values = np.where(is_nan, 0.0, values)
-    if tree.test[node] == trees.Test.LESS:
+    if test == _LESS:
         answer = values < tree.threshold[node]
-    elif tree.test[node] == trees.Test.LESS_EQUAL:
+    elif test == _LESS_EQUAL:
         answer = values <= tree.threshold[node]
     else:
         answer = _in_set(tree, node, values, is_nan)
-    if missing == trees.Missing.NAN:
+    if missing == _NAN_IS_MISSING:
         answer = np.where(is_nan, tree.default_left[node], answer)
-    if missing == trees.Missing.ZERO:
+    if missing == _ZERO_IS_MISSING:
         answer = np.where(np.abs(values) <= ZERO, tree.default_left[node], answer)
     return np.asarray(answer, dtype=np.bool_)
 
 
 def _in_set(tree: trees.Tree, node: int, values: Floats, is_nan: Bools) -> Bools:
-    lowest = -1.0 if tree.test[node] == trees.Test.IN_SET_TRUNCATED else 0.0
+    lowest = -1.0 if tree.test[node] == _TRUNCATED else 0.0
     known = ((values > lowest) | (values == 0.0)) & (values < 2.0**31) & ~is_nan
     codes = np.where(known, values, -1.0).astype(np.int64)
     return np.isin(codes, list(tree.categories[node]))
@@ -69,12 +74,15 @@ def turns(ensemble: trees.Ensemble, feature: int) -> list[Turn]:
     """
     found: set[tuple[float, bool]] = set()
     for tree in ensemble.trees:
-        for node in np.flatnonzero((tree.feature == feature) & ~tree.is_leaf).tolist():
-            if tree.test[node] >= trees.Test.IN_SET:
-                raise LookupError(feature)
-            found.add((float(tree.threshold[node]), tree.test[node] == trees.Test.LESS))
-            if tree.missing[node] == trees.Missing.ZERO:
-                found |= {(-ZERO, True), (ZERO, False)}
+        asked = (tree.feature == feature) & ~tree.is_leaf
+        if not asked.any():
+            continue
+        test, threshold = tree.test[asked], tree.threshold[asked]
+        if (test >= _IN_SET).any():
+            raise LookupError(feature)
+        found.update(zip(threshold.tolist(), (test == _LESS).tolist(), strict=True))
+        if (tree.missing[asked] == _ZERO_IS_MISSING).any():
+            found |= {(-ZERO, True), (ZERO, False)}
     return [Turn(threshold=threshold, inclusive=inclusive) for threshold, inclusive in sorted(found)]
 
 

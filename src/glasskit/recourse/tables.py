@@ -44,9 +44,10 @@ def of(
 ) -> tuple[float, list[Table]]:
     """(constant, tables) that add up to sign * margin."""
     lever_of = {int(column): index for index, one in enumerate(moves) for column in one.columns}
+    values_of = {int(column): one.values[:, at] for one in moves for at, column in enumerate(one.columns)}
     constant, by_levers = sign * ensemble.base_scores[0], dict[tuple[int, ...], list[Table]]()
     for tree in ensemble.trees:
-        leaves = list(_leaves(ensemble, tree, row, moves, lever_of, sign / ensemble.divisor))
+        leaves = list(_leaves(ensemble, tree, row, moves, lever_of, values_of, sign / ensemble.divisor))
         levers = tuple(sorted({lever for leaf in leaves for lever in leaf.reached_by}))
         if levers:
             by_levers.setdefault(levers, []).append(Table(levers=levers, leaves=tuple(leaves)))
@@ -61,6 +62,7 @@ def _leaves(
     row: Floats,
     moves: Sequence[candidates.Candidates],
     lever_of: Mapping[int, int],
+    values_of: Mapping[int, Floats],
     factor: float,
 ) -> Iterator[Leaf]:
     """The leaves that some assignment reaches."""
@@ -76,8 +78,7 @@ def _leaves(
             is_left = questions.goes_left(ensemble, tree, node, row[feature : feature + 1])[0]
             waiting.append((int(tree.left[node] if is_left else tree.right[node]), reached_by))
             continue
-        at = moves[lever].columns.tolist().index(feature)
-        left = _bits(questions.goes_left(ensemble, tree, node, moves[lever].values[:, at]))
+        left = _bits(questions.goes_left(ensemble, tree, node, values_of[feature]))
         whole = (1 << len(moves[lever])) - 1
         so_far = reached_by.get(lever, whole)
         for child, open_to in ((tree.right[node], so_far & ~left), (tree.left[node], so_far & left)):
