@@ -100,7 +100,6 @@ def serve(settings: Settings, *, announce: Callable[[str], None] = lambda _url: 
     verifier = Verifier(
         identities=platform.ports.identities, clock=platform.ports.clock, region=settings.region
     )
-    book = open_ledger(settings, platform.ports.clock)
     wire = WireDoor(registry=platform.registry, verifier=verifier, services=platform.services)
 
     def ended() -> None:
@@ -110,7 +109,7 @@ def serve(settings: Settings, *, announce: Callable[[str], None] = lambda _url: 
         has_rested = platform.upkeep.end(within_s=STEPS_S) & platform.work.end(within_s=STEPS_S)
         for stop in platform.stops:
             stop(platform.ports)
-        book.close()
+        platform.ports.ledger.close()
         log.info("server.ended", extra={"cut_off": not has_rested})
         if not has_rested:
             _cut_off()
@@ -121,7 +120,7 @@ def serve(settings: Settings, *, announce: Callable[[str], None] = lambda _url: 
         verifier=verifier,
         access=platform.access,
         audit=platform.audit,
-        recorder=Recorder(book, platform.ports.clock),
+        recorder=Recorder(platform.ports.ledger, platform.ports.clock),
     )
     door = _gateway(platform, wire, runtime, verifier)
     listen.serve(door, listener, settings, started=started, closing=runtime.close, ended=ended)
@@ -255,6 +254,7 @@ def _ports(
         images=make_images(settings, _reported),
         identities=identities,
         clock=clock,
+        ledger=open_ledger(settings, clock),
         endpoint_url=endpoint_url,
     )
 

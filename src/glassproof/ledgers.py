@@ -277,10 +277,25 @@ def _whole_size(following: Path | None) -> int | None:
         return None
 
 
-def walk(folder: Path) -> Iterator[tuple[Path, segments.Frame]]:
-    """Every whole record of a ledger in order, without verifying it: up to what is torn."""
+def id_of(folder: Path) -> str:
+    """The id in the first segment that can be read; "" when there is none."""
+    for path in sorted(folder.glob(f"*{segments.SUFFIX}")):
+        try:
+            return str(segments.read_header(path.read_bytes()).fields["ledger"])
+        except segments.Unreadable:
+            continue
+    return ""
+
+
+def walk(folder: Path, *, since: int = 1) -> Iterator[tuple[Path, segments.Frame]]:
+    """Every whole record of a ledger in order, without verifying it: up to what is torn.
+
+    since: segments that end before this record are left out.
+    """
     files = sorted(folder.glob(f"*{segments.SUFFIX}"))
     for index, path in enumerate(files):
+        if index + 1 < len(files) and int(files[index + 1].name.removesuffix(segments.SUFFIX)) <= since:
+            continue
         data = path.read_bytes()
         try:
             header = segments.read_header(data)

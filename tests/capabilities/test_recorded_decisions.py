@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from botocore import exceptions
 
 from glasshouse.kernel.ledger import Entry, keeping, replaying
 from glassproof import anchors, ledgers
+from tests.support import installation
 from tests.support import workshop as shop
 from tests.support.workshop import Workshop
 
@@ -211,3 +213,141 @@ def test_no_applicant_lies_open_in_the_data_folder_of_the_ledger(workshop: Works
             assert b"77123.0625" not in content
             assert b"a-very-private-reference" not in content
     assert np.isclose(marked[0, 4], 77123.0625)
+
+
+@pytest.fixture(scope="module")
+def client(workshop: Workshop) -> Any:
+    return workshop.server.client("glasshouse")
+
+
+class TestTheServiceGlasshouse:
+    """Decisions found, joined with the truth, erased: over the wire, as any client of AWS would."""
+
+    def test_decisions_are_found_by_every_filter(
+        self, workshop: Workshop, deciding: str, client: Any
+    ) -> None:
+        _, ids = asked(workshop, deciding, "1,2,3,4,41\n5,6,7,8,42\n", InferenceId="batch-9")
+        of_subject = client.list_decisions(Subject="41")["Decisions"]
+        assert [one["DecisionId"] for one in of_subject] == ids[:1]
+        assert of_subject[0]["EndpointName"] == deciding
+        found = client.list_decisions(InferenceId="batch-9", EndpointName=deciding)["Decisions"]
+        assert [one["DecisionId"] for one in found] == ids
+        outcome = found[0]["Outcome"]
+        assert outcome in ("approved", "declined")
+        assert ids[0] in [one["DecisionId"] for one in pages(client, Outcome=outcome)]
+        moment = found[0]["CreationTime"]
+        assert pages(client, CreationTimeBefore=moment, InferenceId="batch-9") == []
+        assert client.list_decisions(Subject="nobody")["Decisions"] == []
+        assert pages(client, ModelName="another") == []
+
+    def test_pages_joined_are_all_decisions(self, workshop: Workshop, deciding: str, client: Any) -> None:
+        asked(workshop, deciding, shop.as_csv(ROWS))
+        whole = client.list_decisions(EndpointName=deciding, MaxResults=1000)["Decisions"]
+        assert pages(client, EndpointName=deciding, MaxResults=3) == whole
+
+    def test_a_decision_is_described_whole_with_the_truth(
+        self, workshop: Workshop, deciding: str, client: Any
+    ) -> None:
+        _, (decision_id,) = asked(workshop, deciding, "1,2,3,4,51", InferenceId="loan-51")
+        client.put_ground_truth(InferenceId="loan-51", Label='{"defaulted": true}')
+        client.put_ground_truth(DecisionId=decision_id, Label="0.25")
+        told = client.describe_decision(DecisionId=decision_id)
+        document = json.loads(told["Document"])
+        assert document["features"] == [1, 2, 3, 4, 51]
+        assert [json.loads(one["Label"]) for one in told["GroundTruths"]] == [{"defaulted": True}, 0.25]
+        assert told["Subject"] == "51"
+
+    def test_an_erased_person_is_gone_for_every_reader(
+        self, workshop: Workshop, deciding: str, client: Any
+    ) -> None:
+        _, (first,) = asked(workshop, deciding, "1,2,3,4,61")
+        _, (second,) = asked(workshop, deciding, "9,2,3,4,61")
+        client.erase_subject(Subject="61", Reason="asked for on paper")
+        assert client.list_decisions(Subject="61")["Decisions"] == []
+        for decision_id in (first, second):
+            told = client.describe_decision(DecisionId=decision_id)
+            assert told["IsErased"]
+            assert not {"Document", "Subject", "Outcome"} & set(told)
+        with pytest.raises(exceptions.ClientError, match="was erased"):
+            client.put_ground_truth(DecisionId=first, Label="1")
+        with pytest.raises(exceptions.ClientError, match="erased before"):
+            client.erase_subject(DecisionId=second, Reason="again")
+        report = ledgers.verify(folder(workshop) / keeping.SEGMENTS)
+        assert report.is_whole, report.findings
+
+    @pytest.mark.parametrize(
+        ("operation", "request_", "says"),
+        [
+            ("describe_decision", {"DecisionId": "none"}, "There is no decision none"),
+            ("put_ground_truth", {"Label": "1"}, "Give either DecisionId or InferenceId"),
+            ("put_ground_truth", {"InferenceId": "none", "Label": "1"}, "0 decisions have the InferenceId"),
+            ("erase_subject", {"Reason": "x"}, "Give either DecisionId or Subject"),
+            ("erase_subject", {"Reason": "x", "Subject": "nobody"}, "No decision"),
+        ],
+        ids=range(5),
+    )
+    def test_what_is_not_there_is_said(
+        self, client: Any, operation: str, request_: dict[str, str], says: str
+    ) -> None:
+        with pytest.raises(exceptions.ClientError, match=says):
+            getattr(client, operation)(**request_)
+
+    def test_the_ledger_says_what_it_is_verified_by(self, workshop: Workshop, client: Any) -> None:
+        told = client.describe_ledger()
+        assert told["LedgerId"] == ledgers.id_of(folder(workshop) / keeping.SEGMENTS)
+        assert told["AnchorFile"] == str(workshop.server.anchors)
+
+
+def pages(client: Any, **query: Any) -> list[dict[str, Any]]:
+    found, token = [], {}
+    while True:
+        page = client.list_decisions(**query, **token)
+        found += page["Decisions"]
+        if "NextToken" not in page:
+            return found
+        token = {"NextToken": page["NextToken"]}
+
+
+class TestTheCommandLine:
+    def test_it_verifies_and_replays(self, workshop: Workshop, deciding: str) -> None:
+        _, (decision_id, *_) = asked(workshop, deciding, shop.as_csv(ROWS))
+        verified = workshop.server.run("verify")
+        assert (verified.returncode, verified.stderr) == (0, "")
+        assert verified.stdout.startswith("WHOLE: ")
+        one = workshop.server.run("replay", decision_id)
+        assert (one.returncode, one.stdout) == (0, "1 decisions: 1 equal\n")
+        every = workshop.server.run("replay", "--all")
+        assert every.returncode == 0, every.stdout
+        assert " equal" in every.stdout
+
+    def test_it_names_the_record_that_was_changed(self, workshop: Workshop, tmp_path: Path) -> None:
+        copied = tmp_path / "copy" / "ledger"
+        shutil.copytree(folder(workshop), copied)
+        path = sorted((copied / "segments").iterdir())[0]
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+        done = installation.run("verify", data=copied.parent)
+        assert done.returncode == 1
+        assert "BROKEN" in done.stdout
+        assert "fault: record " in done.stdout
+
+    @pytest.mark.parametrize(
+        ("words", "says", "status"),
+        [
+            (["replay"], "Name a decision, or give --since or --all", 2),
+            (["replay", "none"], "There is no such decision", 1),
+            (["replay", "--since", "yesterday"], "is not a time", 2),
+        ],
+        ids=["nothing", "missing", "time"],
+    )
+    def test_it_says_what_it_needs(
+        self, workshop: Workshop, words: list[str], says: str, status: int
+    ) -> None:
+        done = workshop.server.run(*words)
+        assert (done.returncode, says in done.stderr) == (status, True)
+
+    def test_a_verb_of_the_service_is_a_command(self, workshop: Workshop, deciding: str) -> None:
+        done = workshop.server.run("list-decisions", "--endpoint-name", deciding, "--max-results", "1")
+        assert done.returncode == 0, done.stderr
+        assert len(json.loads(done.stdout)["Decisions"]) == 1

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 
+from glasshouse.kernel import own_services
 from glasshouse.kernel.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -125,10 +127,17 @@ class Installation:
         words = (shlex.split(line)[1] for line in done.stdout.splitlines())
         return {name: value for name, _, value in (word.partition("=") for word in words)}
 
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """`glasshouse WORDS` on this data folder."""
+        return run(*words, data=self.data, extra=self._extra)
+
     def client(self, service: str, **options: Any) -> Any:
         """A boto3 client with the root identity's keys."""
         keys = json.loads((self.data / "credentials.json").read_text())
+        core: Any = botocore.session.get_session()
+        core.get_component("data_loader").search_paths.append(str(own_services.FOLDER))
         session: Any = boto3.session.Session(
+            botocore_session=core,
             aws_access_key_id=keys["AccessKeyId"],
             aws_secret_access_key=keys["SecretAccessKey"],
             aws_session_token=keys["SessionToken"],

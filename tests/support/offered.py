@@ -24,6 +24,13 @@ OFFERED = {
     "sts": ("GetCallerIdentity", "AssumeRole"),
     "iam": ("GetRole", "CreateRole", "DeleteRole", "ListRoles", "SimulatePrincipalPolicy"),
     "logs": tuple(_LOGS.split()),
+    "glasshouse": (
+        "ListDecisions",
+        "DescribeDecision",
+        "PutGroundTruth",
+        "EraseSubject",
+        "DescribeLedger",
+    ),
 }
 """Operation names by botocore's service."""
 

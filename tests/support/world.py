@@ -89,6 +89,7 @@ def ports(store: Store, *, clock: Clock, folder: Path = Path("/nonexistent")) ->
         images=absent,
         identities=absent,
         clock=clock,
+        ledger=absent,
         endpoint_url=lambda: "http://127.0.0.1",
     )
 

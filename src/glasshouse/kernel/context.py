@@ -10,6 +10,7 @@ from typing import Any
 from glasshouse.kernel.clock import Clock
 from glasshouse.kernel.identity import Caller, Identities
 from glasshouse.kernel.kinds import Kind
+from glasshouse.kernel.ledger import Ledger
 from glasshouse.kernel.logs import Logs
 from glasshouse.kernel.objects import Objects
 from glasshouse.kernel.ports import Executor, Images, Server
@@ -30,6 +31,7 @@ class Ports:
     images: Images
     identities: Identities
     clock: Clock
+    ledger: Ledger
     endpoint_url: Callable[[], str]
     """Where this server answers, as jobs reach it."""
 

@@ -1,8 +1,8 @@
-"""Govern: who may do what."""
+"""Govern: who may do what, and what was decided."""
 
-from glasshouse.capabilities.govern import roles, sessions
+from glasshouse.capabilities.govern import decisions, roles, sessions
 from glasshouse.kernel.capability import Capability
 
-CAPABILITY = Capability(name="govern", operations=(roles, sessions))
+CAPABILITY = Capability(name="govern", operations=(decisions, roles, sessions))
 
 __all__ = ["CAPABILITY"]

@@ -13,6 +13,7 @@ from typing import Any
 
 from glasshouse.doors.cli import failures, running
 from glasshouse.doors.cli.root import Keys
+from glasshouse.kernel import own_services
 
 SCALARS = {
     "string": str,
@@ -44,6 +45,14 @@ def named(verb: str, service: str, offered: Callable[[], Sequence[str]]) -> str:
     )
 
 
+def has(verb: str, service: str) -> bool:
+    """Whether the word names an operation of the service."""
+    from botocore import xform_name
+
+    model = model_of(service)
+    return bool(model) and any(verb in (name, xform_name(name, "-")) for name in model.operation_names)
+
+
 def model_of(service: str) -> Any:
     """Botocore's model of the service, or None when there is none of that name."""
     import botocore.exceptions
@@ -51,7 +60,9 @@ def model_of(service: str) -> Any:
     import botocore.model
 
     try:
-        document = botocore.loaders.Loader().load_service_model(service, "service-2")
+        document = botocore.loaders.Loader(extra_search_paths=[str(own_services.FOLDER)]).load_service_model(
+            service, "service-2"
+        )
     except botocore.exceptions.UnknownServiceError:
         return None
     return botocore.model.ServiceModel(document, service)

@@ -21,6 +21,7 @@ from glasshouse.doors.cli import (
     failures,
     follow,
     journal,
+    ledger,
     recourse,
     running,
 )
@@ -28,6 +29,7 @@ from glasshouse.doors.cli.root import Root
 from glasshouse.kernel import errors
 from glasshouse.kernel.settings import Settings
 
+OWN_SERVICE = "glasshouse"
 Command = Callable[[argparse.Namespace, Root], int]
 ABOUT = """\
 The machine-learning lifecycle of Amazon SageMaker on your own machines.
@@ -203,10 +205,11 @@ def version(_options: argparse.Namespace, _root: Root) -> int:
 
 
 def _operation(verb: str, words: Sequence[str], root: Root) -> int:
-    operation = calls.named(verb, "sagemaker", lambda: root.offered().get("sagemaker", ()))
-    shape = calls.model_of("sagemaker").operation_model(operation).input_shape
+    service = OWN_SERVICE if calls.has(verb, OWN_SERVICE) else "sagemaker"
+    operation = calls.named(verb, service, lambda: root.offered().get("sagemaker", ()))
+    shape = calls.model_of(service).operation_model(operation).input_shape
     options = calls.parser_of(verb, shape).parse_args(words)
-    return _answered(operation, calls.request_of(options), "sagemaker", options, root)
+    return _answered(operation, calls.request_of(options), service, options, root)
 
 
 def _answered(
@@ -263,7 +266,9 @@ def _with_logs(one: argparse.ArgumentParser) -> None:
 def _with_call(one: argparse.ArgumentParser) -> None:
     _with_data(one)
     one.add_argument("operation", help="DescribeModel or describe-model")
-    one.add_argument("--service", default="sagemaker", help="sagemaker, sagemaker-runtime, sts, iam, logs")
+    one.add_argument(
+        "--service", default="sagemaker", help="sagemaker, sagemaker-runtime, glasshouse, sts, iam, logs"
+    )
     one.add_argument(
         "--json", metavar="BODY", default="", help="the request; - reads standard input, @FILE a file"
     )
@@ -296,5 +301,7 @@ COMMANDS: dict[str, tuple[Command, Callable[[argparse.ArgumentParser], None]]] =
     "explain": (explain.run, explain.add_options),
     "bias": (bias.run, bias.add_options),
     "recourse": (recourse.run, recourse.add_options),
+    "verify": (ledger.verify, ledger.add_verify),
+    "replay": (ledger.replay, ledger.add_replay),
     "version": (version, _alone),
 }

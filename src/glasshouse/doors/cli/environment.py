@@ -8,6 +8,7 @@ from pathlib import Path
 
 from glasshouse.doors.cli import failures, running
 from glasshouse.doors.cli.root import Keys
+from glasshouse.kernel import own_services
 
 SDK_CONFIG = """\
 # Read by the SageMaker SDKs through SAGEMAKER_USER_CONFIG_OVERRIDE. A default bucket named here keeps them
@@ -34,6 +35,7 @@ def variables(data: Path, server: running.Server, keys: Keys) -> dict[str, str]:
         "AWS_SESSION_TOKEN": keys.session_token,
         "AWS_DEFAULT_REGION": server.region,
         "AWS_REGION": server.region,
+        "AWS_DATA_PATH": str(own_services.FOLDER),
         "SAGEMAKER_USER_CONFIG_OVERRIDE": str(config),
         **trust,
     }

@@ -15,7 +15,7 @@ from typing import Any
 
 from glasshouse.doors.cli import failures
 from glasshouse.doors.cli.root import Keys
-from glasshouse.kernel import locks
+from glasshouse.kernel import locks, own_services
 from glasshouse.kernel.settings import Settings
 
 FILE = "server.json"
@@ -91,9 +91,13 @@ def stop(data: Path, server: Server, *, within_s: float) -> bool:
 def client(service: str, *, server: Server, keys: Keys) -> Any:
     """A boto3 client that speaks to this server only, whatever the caller's AWS configuration says."""
     import boto3
+    import botocore.session
     from botocore.config import Config
 
+    core: Any = botocore.session.get_session()
+    core.get_component("data_loader").search_paths.append(str(own_services.FOLDER))
     session: Any = boto3.session.Session(
+        botocore_session=core,
         aws_access_key_id=keys.access_key_id,
         aws_secret_access_key=keys.secret_access_key,
         aws_session_token=keys.session_token,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,14 @@ SEGMENTS, KEYS, SUBJECTS, BUNDLES = "segments", "keys", "subjects", "bundles"
 
 class LedgerUnavailable(Exception):
     """A record could not be made durable. Nothing that depends on it may be answered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """The record of an erasure."""
+
+    id: str
+    seq: int
 
 
 class Reader:
@@ -46,11 +55,16 @@ class Reader:
             raise LookupError(f"record {where.seq} is not where it should be")
         return records.opened(fields, self._keys)
 
-    def entries(self, *, since: int = 1) -> Iterator[tuple[journal.Written, records.Entry]]:
-        """Every record but seals from number `since` on, as far as it was durable when the call began."""
-        for path, frame in ledgers.walk(self.folder / SEGMENTS):
+    def entries(
+        self, *, since: int = 1, only: Callable[[Mapping[str, Any]], bool] = lambda _fields: True
+    ) -> Iterator[tuple[journal.Written, records.Entry]]:
+        """Every record but seals from number `since` on, as far as it was durable when the call began.
+
+        only: chooses by a record's open fields, before its personal ones are read.
+        """
+        for path, frame in ledgers.walk(self.folder / SEGMENTS, since=since):
             fields: dict[str, Any] = canonical.decode(frame.body)
-            if fields["seq"] < since or fields["kind"] == seals.KIND:
+            if fields["seq"] < since or fields["kind"] == seals.KIND or not only(fields):
                 continue
             where = journal.Written(seq=fields["seq"], file=path.name, offset=frame.offset)
             yield where, records.opened(fields, self._keys)
@@ -82,6 +96,7 @@ class Ledger(Reader):
         self._keys = subjects.Subjects(folder / SUBJECTS, own, disk)
         found, end = ending.find(folder / SEGMENTS, disk)
         self.id = found or ids.token()
+        self.public_key = own.public_key
         self._journal = journal.Journal(
             folder / SEGMENTS,
             ledger=self.id,
@@ -125,8 +140,10 @@ class Ledger(Reader):
         except OSError as error:
             raise _unavailable(error) from error
 
-    def erase(self, slot: int, *, by: str, reason: str) -> journal.Written:
-        """Destroys a key and records that it was done, by whom and why. Raises subjects.Erased, LedgerUnavailable.
+    def erase(self, slot: int, *, by: str, reason: str) -> Erasure:
+        """Destroys a key and records that it was done, by whom and why.
+
+        Raises subjects.Erased, OSError when the key could not be destroyed, LedgerUnavailable when it could not be told.
 
         The key is destroyed first: a crash in between leaves a key that is gone and no record, never the opposite.
         """
@@ -137,7 +154,7 @@ class Ledger(Reader):
             at=round(self._clock.now() * journal.NANO),
             public={"slot": slot, "by": by, "reason": reason},
         )
-        return self.record([draft]).result()[0]
+        return Erasure(id=draft.id, seq=self.record([draft]).result()[0].seq)
 
     def close(self) -> None:
         """Writes, seals and anchors what waits."""

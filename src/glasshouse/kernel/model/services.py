@@ -7,6 +7,7 @@ import threading
 import botocore.loaders
 import botocore.model
 
+from glasshouse.kernel import own_services
 from glasshouse.kernel.model import rules
 
 
@@ -58,14 +59,15 @@ _NOTHING = rules.Structure(name="Nothing", required=(), union=False)
 class Services:
     """Service models by botocore's names ("sagemaker", "sagemaker-runtime", "logs", "sts", "iam", ...).
 
-    Only the models inside the installed botocore count: a model in the home directory of whoever starts the server
+    Only the models inside the installed botocore and our own ("glasshouse") count: a model in the home directory of whoever starts the server
     changes nothing.
     """
 
     def __init__(self) -> None:
         loader = botocore.loaders.Loader
         self._loader = loader(
-            extra_search_paths=[loader.BUILTIN_DATA_PATH], include_default_search_paths=False
+            extra_search_paths=[loader.BUILTIN_DATA_PATH, str(own_services.FOLDER)],
+            include_default_search_paths=False,
         )
         self._loaded: dict[str, Service] = {}
         self._lock = threading.Lock()

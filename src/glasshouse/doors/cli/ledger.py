@@ -1,0 +1,144 @@
+"""`glasshouse verify` and `glasshouse replay`: the decision ledger, read from its folder; no server is needed."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import datetime as dt
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glasshouse.doors.cli import failures
+from glasshouse.doors.cli.root import Root
+from glasshouse.kernel.settings import Settings
+from glassproof import __main__ as verifier
+from glassproof import anchors, ledgers
+
+if TYPE_CHECKING:
+    from glasshouse.kernel.ledger import Entry
+
+NANO = 1_000_000_000
+_SEVERAL = 200
+_SHOWN = 20
+
+
+def verify(options: argparse.Namespace, _root: Root) -> int:
+    """Read the whole decision ledger and name whatever is not as it was written; exit status 0 only if all is whole.
+
+    It is held against the anchors kept outside the data folder. The same without this installation:
+    copy the folder of the package `glassproof` and run python -m glassproof LEDGER/segments --anchor FILE.
+    """
+    settings = Settings.read({"data": options.data})
+    segments = _folder(settings) / "segments"
+    try:
+        known = [one for path in _anchor_files(options, settings, segments) for one in anchors.read(path)]
+        report = ledgers.verify(segments, known, progress=_told("verified"))
+    except (OSError, anchors.BadAnchor) as error:
+        raise failures.Failed(f"The ledger cannot be verified: {error}") from error
+    print(verifier.told(report))
+    return 0 if report.is_whole else failures.FAILED
+
+
+def replay(options: argparse.Namespace, _root: Root) -> int:
+    """Take recorded decisions again from the ledger alone and compare every bit; exit status 0 only if all are equal.
+
+    glasshouse replay 5f1c...           one decision
+    glasshouse replay --since 2026-01-01
+    glasshouse replay --all
+
+    Decisions whose subject was erased, and those of models whose trees cannot be read, are counted and not compared.
+    """
+    from glasshouse.kernel.ledger import replaying
+
+    if bool(options.id) + bool(options.since) + options.all != 1:
+        raise failures.Failed("Name a decision, or give --since or --all.", status=failures.USAGE)
+    folder = _folder(Settings.read({"data": options.data}))
+    chosen = _chosen(options, folder)
+    counts: collections.Counter[str] = collections.Counter()
+    for one in replaying.replay(folder, chosen):
+        counts[one.verdict] += 1
+        if one.verdict != "equal" and counts[one.verdict] <= _SHOWN:
+            print(f"{one.id} (record {one.seq}): {one.verdict}: {'; '.join(one.details[:_SHOWN])}")
+        if sum(counts.values()) % _SEVERAL == 0:
+            _told("replayed")(sum(counts.values()), 0)
+    total = sum(counts.values())
+    if not total:
+        raise failures.Failed("There is no such decision in the ledger.")
+    print(f"{total} decisions: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()))
+    return failures.FAILED if counts["different"] or counts["refused"] else 0
+
+
+def add_verify(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--data", type=Path, metavar="DIR", help="the server's data folder (~/.glasshouse)")
+    one.add_argument(
+        "--anchor",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a file of anchors (repeatable)",
+    )
+
+
+def add_replay(one: argparse.ArgumentParser) -> None:
+    one.add_argument("id", nargs="?", default="", help="the id of a decision")
+    one.add_argument("--since", default="", metavar="TIME", help="from this day or time on, ISO 8601, UTC")
+    one.add_argument("--all", action="store_true", help="every decision")
+    one.add_argument("--data", type=Path, metavar="DIR", help="the server's data folder (~/.glasshouse)")
+
+
+def _folder(settings: Settings) -> Path:
+    folder = settings.data / "ledger"
+    if not folder.is_dir():
+        raise failures.Failed(f"There is no decision ledger in {settings.data}.")
+    return folder
+
+
+def _anchor_files(options: argparse.Namespace, settings: Settings, segments: Path) -> list[Path]:
+    """Those that were named, or else the one that the server writes, if it has written one."""
+    if options.anchor:
+        return list(options.anchor)
+    default = settings.anchor_file(ledgers.id_of(segments))
+    return [default] if default.is_file() else []
+
+
+def _chosen(options: argparse.Namespace, folder: Path) -> Iterator[Entry]:
+    from glasshouse.kernel.ledger import Reader, secret_files
+
+    since = _nanoseconds(options.since) if options.since else 0
+    try:
+        reader = Reader(folder)
+    except (OSError, secret_files.DamagedKey) as error:
+        raise failures.Failed(f"The ledger cannot be read: {error}") from error
+    found = reader.entries(
+        only=lambda fields: (
+            fields["kind"] == "decision"
+            and fields["at"] >= since
+            and (not options.id or fields["id"] == options.id)
+        )
+    )
+    return (entry for _, entry in found)
+
+
+def _nanoseconds(text: str) -> int:
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise failures.Failed(
+            f"--since {text!r} is not a time such as 2026-01-31 or 2026-01-31T12:00.", status=failures.USAGE
+        ) from error
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    return round(aware.timestamp() * NANO)
+
+
+def _told(what: str) -> ledgers.Progress:
+    """A line of progress for people who watch, none for programs."""
+
+    def tell(done: int, all_of_it: int) -> None:
+        if sys.stderr.isatty():
+            share = f"{done / all_of_it:.0%}" if all_of_it else f"{done}"
+            print(f"\r{what} {share}", end="", file=sys.stderr, flush=True)
+
+    return tell
