@@ -278,3 +278,14 @@ def by_definition_of(score: Score, row: Floats) -> Floats:
         return score(np.hstack([some, np.zeros((len(some), len(row) - 3))]))
 
     return by_definition(widened, row[:3], np.zeros((1, 3)))
+
+
+@pytest.mark.parametrize("n", range(1, 9))
+def test_the_smallest_number_of_samples_that_is_accepted_adds_up(n: int) -> None:
+    rows, background = np.arange(1.0, n + 1)[np.newaxis], np.zeros((1, n))
+    least = max(1, min(2 * n, 2**n - 2))
+    _, values = explained(explainer(Model(wavy), background, shap={"NumberOfSamples": least}), rows)
+    np.testing.assert_allclose(values[0].sum(axis=0), wavy(rows)[0] - wavy(background)[0], atol=1e-9)
+    if n > 1:
+        with pytest.raises(online_settings.Refused, match=f"need at least {least}"):
+            explainer(Model(wavy), background, shap={"NumberOfSamples": least - 1})

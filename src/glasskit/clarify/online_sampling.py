@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
@@ -94,53 +95,62 @@ def solve(
 
     predict: rows -> (n, K), already in the space of the explanation.
     """
-    plans = [_plan(record.n_players, budget) for record in records]
-    worths = _asked(records, [plan.inner for plan in plans], predict, n_background)
-    values = []
-    for record, plan, end, worth in zip(records, plans, ends, worths, strict=True):
-        known = _Known(n_players=record.n_players, answers=_by_coalition(plan.inner, worth, end))
-        if plan.drawn is None:
-            values.append(games.exact(known) if record.n_players else np.empty((0, ends.shape[2])))
-        else:
-            values.append(sampling.least_squares(known, plan.drawn)[0])
-    is_exact = all(plan.drawn is None for plan in plans)
-    return Solved(values=tuple(values), method="exact-shapley" if is_exact else "kernel-shap")
+    plans = {n_players: _plan(n_players, budget) for n_players in {record.n_players for record in records}}
+    own = [plans[record.n_players] for record in records]
+    worths = _asked(records, [plan.inner for plan in own], predict, n_background)
+    values = tuple(plan.values(worth, end) for plan, end, worth in zip(own, ends, worths, strict=True))
+    is_exact = all(plan.is_exact for plan in own)
+    return Solved(values=values, method="exact-shapley" if is_exact else "kernel-shap")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Plan:
-    """The coalitions between nobody and everybody that are asked, and the draws they came from."""
+    """The coalitions between nobody and everybody that are asked, and how values follow from what they are worth.
+
+    operator: (players, coalitions + 2); the last two columns are for nobody and everybody.
+    """
 
     inner: Bools
-    drawn: sampling.Draws | None
+    operator: Floats
+    is_exact: bool
 
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Known:
-    """A game whose coalitions have been asked already."""
-
-    n_players: int
-    answers: dict[bytes, Floats]
-
-    def worth(self, coalitions: Bools) -> Floats:
-        return np.array([self.answers[coalition.tobytes()] for coalition in coalitions])
+    def values(self, worth: Floats, end: Floats) -> Floats:
+        """The values of the players, (players, K), for the worth of the inner coalitions and of the ends."""
+        return np.asarray(self.operator @ np.concatenate([worth.reshape(len(self.inner), end.shape[1]), end]))
 
 
 def _plan(n_players: int, budget: Budget) -> _Plan:
     if n_players == 0:
-        return _Plan(inner=np.empty((0, 0), dtype=np.bool_), drawn=None)
+        return _Plan(inner=np.empty((0, 0), dtype=np.bool_), operator=np.empty((0, 2)), is_exact=True)
     if budget.is_exact(n_players):
-        return _Plan(inner=games.all_coalitions(n_players)[1:-1], drawn=None)
+        inner = games.all_coalitions(n_players)[1:-1]
+        return _Plan(inner=inner, operator=_by_definition(inner), is_exact=True)
     drawn = sampling.draws(n_players, budget.of(n_players), np.random.default_rng(budget.seed))
-    return _Plan(inner=np.unique(drawn.coalitions, axis=0), drawn=drawn)
+    inner, back = np.unique(drawn.coalitions, axis=0, return_inverse=True)
+    weights: Floats = np.bincount(back.ravel(), weights=drawn.weights).astype(np.float64)
+    return _Plan(inner=inner, operator=_by_least_squares(inner, weights), is_exact=False)
 
 
-def _by_coalition(inner: Bools, worth: Floats, end: Floats) -> dict[bytes, Floats]:
+def _by_definition(inner: Bools) -> Floats:
+    """The weights of Shapley's formula: those of joining for members, less those for the others."""
     n_players = inner.shape[1]
-    answers = {coalition.tobytes(): value for coalition, value in zip(inner, worth, strict=True)}
-    answers[bytes(n_players)] = end[0]
-    answers[b"\x01" * n_players] = end[1]
-    return answers
+    every = np.concatenate([inner, np.zeros((1, n_players), np.bool_), np.ones((1, n_players), np.bool_)])
+    joining = np.array([1.0 / (n_players * math.comb(n_players - 1, size)) for size in range(n_players)])
+    sizes = every.sum(axis=1)[:, np.newaxis]
+    return np.asarray(np.where(every, joining[sizes - 1], -joining[np.minimum(sizes, n_players - 1)]).T)
+
+
+def _by_least_squares(inner: Bools, weights: Floats) -> Floats:
+    """Kernel SHAP's weighted least squares, the last player's value held by the sum of all."""
+    last = inner[:, -1].astype(np.float64)
+    design = inner[:, :-1] - last[:, np.newaxis]
+    weighted = design * weights[:, np.newaxis]
+    of_targets = np.linalg.solve(design.T @ weighted, weighted.T)
+    of_everybody = -of_targets @ last
+    free = np.column_stack([of_targets, -of_targets.sum(axis=1) - of_everybody, of_everybody])
+    rest = -free.sum(axis=0)
+    rest[-2:] += (-1.0, 1.0)
+    return np.concatenate([free, rest[np.newaxis]])
 
 
 def _asked(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -29,16 +29,6 @@ class BadPredictions(ValueError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The predict function {reason}.")
-
-
-class Worth(Protocol):
-    """A game that is solved by what its coalitions are worth."""
-
-    @property
-    def n_players(self) -> int: ...
-
-    def worth(self, coalitions: Bools) -> Floats:
-        """The value of each coalition; (n, K)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,7 +100,7 @@ def all_coalitions(n_players: int) -> Bools:
     return (numbers[:, np.newaxis] >> np.arange(n_players) & 1).astype(np.bool_)
 
 
-def exact(game: Worth) -> Floats:
+def exact(game: Game) -> Floats:
     """Shapley values from their definition, over all coalitions; (M, K)."""
     n_players = game.n_players
     coalitions = all_coalitions(n_players)

@@ -132,7 +132,7 @@ def _pairs(n_players: int, shares: Mapping[int, float], n_pairs: int, random: np
     return np.stack([some, ~some], axis=1).reshape(-1, n_players)
 
 
-def least_squares(game: games.Worth, drawn: Draws) -> Solution:
+def least_squares(game: games.Game, drawn: Draws) -> Solution:
     """The weighted least squares solution whose values sum to what the row differs from the background by."""
     ends = game.worth(np.array([np.zeros(game.n_players), np.ones(game.n_players)], dtype=np.bool_))
     empty, difference = ends[0], ends[1] - ends[0]
