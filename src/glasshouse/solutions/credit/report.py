@@ -124,9 +124,10 @@ def _protected(policy: policies.Policy, measure: outcomes.Measure) -> str:
     named = [labels.get(name) or words.readable(name) for name in policy.protected.fields]
     held = [f"{labels.get(name) or name} {words.percent(share)}" for name, share in measure.protected.items()]
     unknown = len(policy.protected.fields) - len(held)
+    then = "a person decides" if policy.protected.when_it_drives == "refer" else "it is flagged"
     return (
         f"Never a reason: {', '.join(named)}. The model does not know {unknown} of these; of what moved this score, "
-        f"the others hold: {', '.join(held) or 'nothing'}. From {policy.protected.share:.0%} on, a person decides."
+        f"the others hold: {', '.join(held) or 'nothing'}. Above {policy.protected.share:.0%} {then}."
     )
 
 
