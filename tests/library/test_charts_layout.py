@@ -90,7 +90,22 @@ def _box(part: ElementTree.Element, down: float) -> Box:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n_features", [1, 6, 30, 500])
 def test_no_text_leaves_the_drawing_or_touches_another(kind: str, n_features: int) -> None:
-    drawing = drawings(explanation(20, n_features))[kind].to_svg()
+    check_layout(drawings(explanation(20, n_features))[kind].to_svg())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("width", [640, 1600])
+def test_narrow_and_wide_drawings_are_as_tidy_whatever_the_axis_is_called(kind: str, width: float) -> None:
+    chart = drawings(explanation(20, 6))[kind]
+    check_layout(chart.to_svg(width=width))
+    many = "makes it very much likelier that the whole of the credit will not be paid back in time, "
+    axis = charts.Axis(label=many * 3, raises=many * 2, lowers="un" + many * 2)
+    check_layout(chart.to_svg(width=width, axis=axis))
+    with pytest.raises(ValueError, match="width is 100"):
+        chart.to_svg(width=100)
+
+
+def check_layout(drawing: str) -> None:
     width, height = canvas.size_of(drawing)
     found = boxes(drawing)
     assert len(found) > 3

@@ -15,6 +15,7 @@ from glasskit.charts import axes, page, raster, tables
 from glasskit.charts.svg import canvas, palette
 
 _FRAME_TOOLS = 190
+_NARROWEST, _WIDEST = 640, 6000
 _HALVES = re.compile("[\ud800-\udfff]")
 
 
@@ -26,6 +27,10 @@ class Look:
     title: str = ""
     width: float | None = None
     theme: palette.Theme = "light"
+
+    def __post_init__(self) -> None:
+        if self.width is not None and not _NARROWEST <= self.width <= _WIDEST:
+            raise ValueError(f"width is {self.width}, but must be from {_NARROWEST} to {_WIDEST}")
 
     def asked(self) -> dict[str, Any]:
         """What a drawing is told: the axis, and title and width if they were asked for."""

@@ -28,7 +28,7 @@ LOWERING = "url(#hatch-lowers)"
 """The fill of what lowers, where only colour would tell it from what raises."""
 
 Attribute = str | float | int
-_HATCH_NAMES = re.compile(r'(?<=")hatch-(?=[a-z0-9-]+")|(?<="url\(#)hatch-(?=[a-z0-9-]+\)")')
+_HATCH_NAMES = re.compile(r'(?<= id=")hatch-|(?<="url\(#)hatch-(?=[a-z0-9-]+\)")')
 _FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
 
@@ -57,6 +57,21 @@ def small(content: str, x: float, y: float, /, **attributes: Attribute) -> str:
     """A line of small, faint, centred text."""
     defaults: dict[str, Attribute] = {"text_anchor": "middle", "font_size": SMALL_SIZE, "fill": FAINT_INK}
     return text(content, x, y, **defaults | attributes)
+
+
+def note(content: str, x: float, y: float, room: float, /, **attributes: Attribute) -> str:
+    """Small text cut to the room; the whole is its title."""
+    weight = int(attributes.get("font_weight", 400))
+    fits = measure.fitted(content, room, SMALL_SIZE, weight=weight)
+    drawn = small(fits, x, y, **attributes)
+    return drawn if fits == content else group(tooltip(content), drawn)
+
+
+def caption(content: str, middle: float, y: float, width: float, /) -> str:
+    """What an axis shows, centred at `middle` or as near to it as a drawing of this width has room."""
+    half = min(measure.text_width(content, SMALL_SIZE, weight=600) / 2 + 6.0, width / 2)
+    centre = min(max(middle, half), width - half)
+    return note(content, centre, y, width - 12.0, font_weight=600, fill=INK)
 
 
 def line(x1: float, y1: float, x2: float, y2: float, /, **attributes: Attribute) -> str:

@@ -30,7 +30,7 @@ def cohorts(
     row = _BAR * len(chart.cohorts) + _GAP
     floor = top + row * len(chart.comparisons)
     body = [canvas.hatch(_hatch(index), _COLOURS[index]) for index in range(1, len(chart.cohorts), 2)]
-    body += [_key(chart, index) for index in range(len(chart.cohorts))]
+    body += [_key(chart, index, width) for index in range(len(chart.cohorts))]
     body.append(_ruler(on, top, floor))
     decimals = axes.decimals_for(largest)
     for index, one in enumerate(chart.comparisons):
@@ -59,14 +59,15 @@ def _description(chart: Cohorts) -> str:
     return f"{groups}. Mean |SHAP value| in the same order: {strongest}."
 
 
-def _key(chart: Cohorts, index: int) -> str:
+def _key(chart: Cohorts, index: int, width: float) -> str:
     one, y = chart.cohorts[index], 24.0 + _LINE * index
-    told = f"{measure.fitted(one.name, 300.0)}: {one.n_rows:,} row{'s' if one.n_rows > 1 else ''}, {one.prediction_text} on average"
+    counted = f": {one.n_rows:,} row{'s' if one.n_rows > 1 else ''}, {one.prediction_text} on average"
+    room = width - _LABELS - 60.0 - measure.text_width(counted)
     return canvas.key(
         f"cohort-{index}",
         canvas.tooltip(one.name),
         canvas.element("rect", x=_LABELS + 14.0, y=y - 11.0, width=26, height=12, fill=_fill(index)),
-        canvas.text(told, _LABELS + 48.0, y),
+        canvas.text(measure.fitted(one.name, room) + counted, _LABELS + 48.0, y),
     )
 
 

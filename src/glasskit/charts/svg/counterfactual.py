@@ -88,9 +88,7 @@ def _ruler(on: axes.Scale, floor: float, axis: axes.Axis) -> str:
         )
         parts.append(canvas.small(tick.text, x, floor + 20.0))
     label = f"SHAP value: left {axis.lowers}, right {axis.raises}"
-    parts.append(
-        canvas.small(label, (on.left + on.right) / 2, floor + 44.0, font_weight=600, fill=canvas.INK)
-    )
+    parts.append(canvas.caption(label, (on.left + on.right) / 2, floor + 44.0, on.right + _VALUES))
     return canvas.group(*parts)
 
 

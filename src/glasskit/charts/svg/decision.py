@@ -13,7 +13,7 @@ from glasskit.charts.svg import canvas, measure
 if TYPE_CHECKING:
     from glasskit.charts.decision import Decision, Path
 
-_LABELS, _TOP, _ROW, _BOTTOM = 300.0, 66.0, 30.0, 92.0
+_LABELS, _TOP, _ROW, _BOTTOM, _MARGIN = 300.0, 66.0, 30.0, 92.0, 24.0
 
 
 def decision(
@@ -26,7 +26,7 @@ def decision(
     """The decision chart as an SVG document."""
     axis = axis or axes.Axis()
     margins = [margin for path in chart.paths for margin in path.margins]
-    on = axes.scale([*margins, chart.base_margin], left=_LABELS + 14.0, right=width - 24.0)
+    on = axes.scale([*margins, chart.base_margin], left=_LABELS + 14.0, right=width - _MARGIN)
     floor = _TOP + _ROW * len(chart.names)
     body = [_frame(chart, axis, on, floor)]
     for path in sorted(chart.paths, key=lambda path: path.is_marked):
@@ -67,12 +67,14 @@ def _frame(chart: Decision, axis: axes.Axis, on: axes.Scale, floor: float) -> st
     middle, base = (on.left + on.right) / 2, on.x(chart.base_margin)
     parts.append(canvas.line(base, _TOP, base, floor, stroke=canvas.FAINT_INK, stroke_dasharray="2 3"))
     label = axis.label or ("Prediction (%)" if chart.link == "logistic" else "Prediction")
-    parts.append(canvas.small(label, middle, _TOP - 48.0, font_weight=600, fill=canvas.INK))
-    parts.append(_legend(axis, middle, floor + 52.0))
+    width = on.right + _MARGIN
+    parts.append(canvas.caption(label, middle, _TOP - 48.0, width))
+    parts.append(_legend(axis, min(max(middle, 230.0), width - 260.0), floor + 52.0, width))
     return canvas.group(*parts)
 
 
-def _legend(axis: axes.Axis, middle: float, y: float) -> str:
+def _legend(axis: axes.Axis, middle: float, y: float, width: float) -> str:
+    told = f"to the right {axis.raises}, to the left {axis.lowers}"
     below, above = "ends below the baseline", "ends above the baseline"
     return canvas.group(
         canvas.key(
@@ -93,7 +95,7 @@ def _legend(axis: axes.Axis, middle: float, y: float) -> str:
             canvas.line(middle + 20.0, y - 4.0, middle + 54.0, y - 4.0, stroke=canvas.RAISES, stroke_width=2),
             canvas.small(above, middle + 60.0, y, text_anchor="start"),
         ),
-        canvas.small(f"to the right {axis.raises}, to the left {axis.lowers}", middle, y + 22.0),
+        canvas.note(told, middle, y + 22.0, 2 * min(middle, width - middle) - 12.0),
     )
 
 

@@ -95,9 +95,9 @@ def _frame(chart: Dependence, axis: axes.Axis, across: axes.Scale, heights: axes
     middle = (_TOP + floor) / 2
     for text, y, anchor in ((f"{axis.raises} →", _TOP, "end"), (f"← {axis.lowers}", floor, "start")):
         turned = f"rotate(-90 22 {y:g})"
-        parts.append(
-            canvas.text(text, 22.0, y, text_anchor=anchor, transform=turned, font_size=canvas.SMALL_SIZE)
-        )
+        told = measure.fitted(text, (floor - _TOP) / 2 - 8.0, canvas.SMALL_SIZE)
+        side = canvas.text(told, 22.0, y, text_anchor=anchor, transform=turned, font_size=canvas.SMALL_SIZE)
+        parts.append(canvas.group(canvas.tooltip(text), side))
     turned = f"rotate(-90 42 {middle:g})"
     parts.append(canvas.small("SHAP value", 42.0, middle, transform=turned))
     name = measure.fitted(chart.label, across.right - _LEFT, canvas.SMALL_SIZE, weight=600)

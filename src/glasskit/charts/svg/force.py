@@ -132,9 +132,7 @@ def _ruler(chart: Force, axis: axes.Axis, on: axes.Scale) -> str:
         )
         parts.append(canvas.small(tick.text, on.x(tick.at), floor + 30.0))
     if axis.label:
-        parts.append(
-            canvas.small(axis.label, (on.left + on.right) / 2, 14.0, font_weight=600, fill=canvas.INK)
-        )
+        parts.append(canvas.caption(axis.label, (on.left + on.right) / 2, 14.0, on.right + _SIDE))
     return canvas.group(*parts)
 
 
@@ -149,7 +147,7 @@ def _legend(axis: axes.Axis, middle: float, y: float) -> str:
     return canvas.group(
         canvas.key(
             "raises",
-            canvas.small(axis.raises, middle - 42.0, y, text_anchor="end"),
+            canvas.note(axis.raises, middle - 42.0, y, middle - 50.0, text_anchor="end"),
             canvas.element(
                 "path", d=canvas.arrow(middle - 36.0, middle - 8.0, y - 10.0, 12.0), fill=canvas.RAISES
             ),
@@ -159,6 +157,6 @@ def _legend(axis: axes.Axis, middle: float, y: float) -> str:
             canvas.element(
                 "path", d=canvas.arrow(middle + 36.0, middle + 8.0, y - 10.0, 12.0), fill=canvas.LOWERING
             ),
-            canvas.small(axis.lowers, middle + 42.0, y, text_anchor="start"),
+            canvas.note(axis.lowers, middle + 42.0, y, middle - 50.0, text_anchor="start"),
         ),
     )

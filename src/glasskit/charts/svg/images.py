@@ -82,12 +82,12 @@ def _legend(axis: axes.Axis, middle: float, y: float) -> str:
     return canvas.group(
         canvas.key(
             "lowers",
-            canvas.small(axis.lowers, middle - 46.0, y, text_anchor="end"),
+            canvas.note(axis.lowers, middle - 46.0, y, middle - 54.0, text_anchor="end"),
             canvas.box(middle - 38.0, y - 10.0, 26.0, 12.0, fill=canvas.LOWERING),
         ),
         canvas.key(
             "raises",
             canvas.box(middle + 12.0, y - 10.0, 26.0, 12.0, fill=canvas.RAISES),
-            canvas.small(axis.raises, middle + 46.0, y, text_anchor="start"),
+            canvas.note(axis.raises, middle + 46.0, y, middle - 54.0, text_anchor="start"),
         ),
     )

@@ -42,7 +42,7 @@ def heat_map(
         body += [_cell(chart, row, column, cell) for column in range(len(chart.names))]
     bottom = _HEADER + cell * n_cells
     body += [_outline(index, cell) for index in range(len(chart.names))]
-    body.append(_legend(chart, axis, bottom + 24.0))
+    body.append(_legend(chart, axis, bottom + 24.0, width))
     return canvas.document(title, _description(chart), "".join(body), width=width, height=bottom + _LEGEND)
 
 
@@ -137,7 +137,7 @@ def _colour(value: float, largest: float) -> str:
     return ramp[round(strength * (palette.N_STRENGTHS - 1))]
 
 
-def _legend(chart: HeatMap, axis: axes.Axis, y: float) -> str:
+def _legend(chart: HeatMap, axis: axes.Axis, y: float, width: float) -> str:
     n_steps, size = 21, 12.0
     parts = []
     for index in range(n_steps):
@@ -160,9 +160,8 @@ def _legend(chart: HeatMap, axis: axes.Axis, y: float) -> str:
     if any(abs(value) > chart.largest for values in chart.values for value in values):
         note = "other features together may go beyond"
         parts.append(canvas.small(note, end + 60.0, y + 28.0, text_anchor="start"))
-    lowers = canvas.text(
-        f"{axis.lowers} (−)", _LABELS - 10.0, y + 10.0, text_anchor="end", font_size=canvas.SMALL_SIZE
-    )
-    raises = canvas.text(f"{axis.raises} (+)", end + 10.0, y + 10.0, font_size=canvas.SMALL_SIZE)
+    before, after = _LABELS - 10.0, end + 10.0
+    lowers = canvas.note(f"(−) {axis.lowers}", before, y + 10.0, before - 8.0, text_anchor="end")
+    raises = canvas.note(f"(+) {axis.raises}", after, y + 10.0, width - after - 8.0, text_anchor="start")
     parts += [canvas.key("lowers", lowers), canvas.key("raises", raises)]
     return canvas.group(*parts)

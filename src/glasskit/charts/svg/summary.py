@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from glasskit.charts.summary import Bar, BarChart, Beeswarm, Column, Dot, Swarm
 
 _LABELS = 300.0
-_TOP = 20.0
+_TOP, _MARGIN = 20.0, 20.0
 _BAR_ROW = 32.0
 _BAR = 18.0
 _SWARM_ROW = 40.0
@@ -36,23 +36,28 @@ def bar(
     """Mean |contribution| per feature; the green, hatched part of a bar lowered, the red part raised."""
     axis = axis or axes.Axis()
     largest = max((entry.mean_absolute for entry in chart.bars), default=0.0) or 1.0
-    on = axes.Scale(low=0.0, high=largest, left=_LABELS + 14.0, right=width - 84.0)
+    on = axes.Scale(low=0.0, high=largest, left=_LABELS + 14.0, right=width - 64.0 - _MARGIN)
     decimals = axes.decimals_for(largest)
     floor = _TOP + _BAR_ROW * len(chart.bars)
     label = f"Mean |SHAP value| over {chart.n_rows:,} row{'s' if chart.n_rows != 1 else ''}"
     body = [canvas.lowering(), _ruler(on, floor, label, signed=False)]
     body += [_bar(entry, on, _TOP + _BAR_ROW * index, decimals) for index, entry in enumerate(chart.bars)]
-    body.append(_bar_legend(axis, on.left, floor + 66.0))
+    body.append(_bar_legend(axis, on.left, floor + 66.0, width))
     described = "; ".join(f"{entry.label}: {entry.mean_absolute:.4g}" for entry in chart.bars)
     return canvas.document(title, described, "".join(body), width=width, height=floor + _BOTTOM)
 
 
-def _bar_legend(axis: axes.Axis, x: float, y: float) -> str:
-    lowered = canvas.small(f"how much it {axis.lowers}", x + 28.0, y, text_anchor="start")
-    raised = canvas.small(f"how much it {axis.raises}", x + 288.0, y, text_anchor="start")
+def _bar_legend(axis: axes.Axis, left: float, y: float, width: float) -> str:
+    x = max(24.0, min(left, width - 580.0))
+    room = (width - x) / 2
+    second = x + min(280.0, room)
+    lowered = canvas.note(f"how much it {axis.lowers}", x + 28.0, y, second - x - 40.0, text_anchor="start")
+    raised = canvas.note(
+        f"how much it {axis.raises}", second + 28.0, y, width - second - 36.0, text_anchor="start"
+    )
     return canvas.group(
         canvas.key("lowers", canvas.box(x, y - 10.0, 22.0, 12.0, fill=canvas.LOWERING), lowered),
-        canvas.key("raises", canvas.box(x + 260.0, y - 10.0, 22.0, 12.0, fill=canvas.RAISES), raised),
+        canvas.key("raises", canvas.box(second, y - 10.0, 22.0, 12.0, fill=canvas.RAISES), raised),
     )
 
 
@@ -90,13 +95,14 @@ def beeswarm(
     """
     axis = axis or axes.Axis()
     places = [end for swarm in chart.swarms for end in (swarm.lowest, swarm.highest)] + [0.0]
-    on = axes.scale(places, left=_LABELS + 14.0, right=width - 20.0)
+    on = axes.scale(places, left=_LABELS + 14.0, right=width - _MARGIN)
     floor = _TOP + _SWARM_ROW * len(chart.swarms)
     label = f"SHAP value: left {axis.lowers}, right {axis.raises}"
     body = [_ruler(on, floor, label, signed=True)]
     body.append(canvas.line(on.x(0.0), _TOP, on.x(0.0), floor, stroke=canvas.FAINT_INK))
     body += [_swarm(swarm, on, _TOP + _SWARM_ROW * index) for index, swarm in enumerate(chart.swarms)]
-    body.append(shades.legend(on.left, floor + 66.0, prefix="Feature's value"))
+    x = max(24.0, min(on.left, width - 470.0))
+    body.append(shades.legend(x, floor + 66.0, prefix="Feature's value"))
     height = floor + _BOTTOM
     if chart.is_counted:
         note = (
@@ -120,7 +126,7 @@ def _ruler(on: axes.Scale, floor: float, label: str, *, signed: bool) -> str:
         parts.append(canvas.line(x, _TOP - 4.0, x, floor + 6.0))
         parts.append(canvas.small(tick.text if signed else tick.text.lstrip("+"), x, floor + 22.0))
     middle = (on.left + on.right) / 2
-    parts.append(canvas.small(label, middle, floor + 44.0, font_weight=600, fill=canvas.INK))
+    parts.append(canvas.caption(label, middle, floor + 44.0, on.right + _MARGIN))
     return canvas.group(*parts)
 
 

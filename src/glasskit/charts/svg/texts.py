@@ -13,7 +13,7 @@ from glasskit.charts.svg import canvas, measure, palette
 if TYPE_CHECKING:
     from glasskit.charts.texts import Highlighted, Piece
 
-_SIDE, _TOP, _LINE, _SIZE = 24.0, 64.0, 32.0, 15.0
+_SIDE, _TOP, _LINE, _SIZE = 24.0, 86.0, 32.0, 15.0
 _MOST_LINES = 400
 _FAINT = 0.03
 """Below this share of the strongest contribution a piece tells its value, but has no colour or line."""
@@ -86,21 +86,18 @@ def _description(chart: Highlighted) -> str:
 
 def _header(chart: Highlighted, axis: axes.Axis, width: float) -> str:
     told = f"{chart.prediction_text} predicted, {chart.baseline_text} with nothing of the text"
-    right = width - _SIDE
-    lowers, raises = axis.lowers, axis.raises
-    second = right - measure.text_width(lowers, canvas.SMALL_SIZE) - 40.0
-    first = second - measure.text_width(raises, canvas.SMALL_SIZE) - 60.0
+    second = _SIDE + min(280.0, (width - 2 * _SIDE) / 2)
     return canvas.group(
-        canvas.text(told, _SIDE, 24.0, font_weight=600),
+        canvas.text(measure.fitted(told, width - 2 * _SIDE, weight=600), _SIDE, 24.0, font_weight=600),
         canvas.key(
             "raises",
-            _underline(first, 24.0, 28.0, "raises"),
-            canvas.small(raises, first + 34.0, 24.0, text_anchor="start"),
+            _underline(_SIDE, 46.0, 28.0, "raises"),
+            canvas.note(axis.raises, _SIDE + 36.0, 46.0, second - _SIDE - 50.0, text_anchor="start"),
         ),
         canvas.key(
             "lowers",
-            _underline(second, 24.0, 28.0, "lowers"),
-            canvas.small(lowers, second + 34.0, 24.0, text_anchor="start"),
+            _underline(second, 46.0, 28.0, "lowers"),
+            canvas.note(axis.lowers, second + 36.0, 46.0, width - second - 50.0, text_anchor="start"),
         ),
     )
 

@@ -18,7 +18,7 @@ _ROW = 32.0
 _BAR = 20.0
 _TOP = 58.0
 _BOTTOM = 98.0
-_FEWEST, _MOST = 130.0, 400.0
+_FEWEST, _MOST, _SHARE = 130.0, 400.0, 0.42
 _VALUES = 96.0
 _GAP = 14.0
 _UNIT = {"logistic": "log-odds", "exp": "log"}
@@ -37,7 +37,9 @@ def waterfall(
     margins = [chart.base_margin, chart.margin]
     margins += [step.end_margin for step in chart.steps]
     longest = max((measure.text_width(_named(step), weight=600) for step in chart.steps), default=0.0)
-    on = axes.scale(margins, left=min(_MOST, max(_FEWEST, longest + 20.0)) + _GAP, right=width - _VALUES)
+    on = axes.scale(
+        margins, left=min(_MOST, width * _SHARE, max(_FEWEST, longest + 20.0)) + _GAP, right=width - _VALUES
+    )
     floor = _TOP + _ROW * len(chart.steps)
     body = [
         _axis(chart, axis, on, floor),
@@ -70,18 +72,17 @@ def _axis(chart: Waterfall, axis: axes.Axis, on: axes.Scale, floor: float) -> st
         parts.append(canvas.line(x, _TOP - 6.0, x, floor + 26.0))
         parts.append(canvas.small(tick.text, x, floor + 42.0))
     label = axis.label or _PER_LINK.get(chart.link, "Prediction")
-    parts.append(
-        canvas.small(label, (on.left + on.right) / 2, floor + 62.0, font_weight=600, fill=canvas.INK)
-    )
-    parts.append(_legend(axis, (on.left + on.right) / 2, floor + 84.0))
+    middle, width = (on.left + on.right) / 2, on.right + _VALUES
+    parts.append(canvas.caption(label, middle, floor + 62.0, width))
+    parts.append(_legend(axis, middle, floor + 84.0, width))
     return canvas.group(*parts)
 
 
-def _legend(axis: axes.Axis, middle: float, y: float) -> str:
+def _legend(axis: axes.Axis, middle: float, y: float, width: float) -> str:
     return canvas.group(
         canvas.key(
             "lowers",
-            canvas.small(axis.lowers, middle - 42.0, y, text_anchor="end"),
+            canvas.note(axis.lowers, middle - 42.0, y, middle - 50.0, text_anchor="end"),
             canvas.element(
                 "path", d=canvas.arrow(middle - 10.0, middle - 36.0, y - 9.0, 11.0), fill=canvas.LOWERS
             ),
@@ -91,7 +92,7 @@ def _legend(axis: axes.Axis, middle: float, y: float) -> str:
             canvas.element(
                 "path", d=canvas.arrow(middle + 10.0, middle + 36.0, y - 9.0, 11.0), fill=canvas.RAISES
             ),
-            canvas.small(axis.raises, middle + 42.0, y, text_anchor="start"),
+            canvas.note(axis.raises, middle + 42.0, y, width - middle - 50.0, text_anchor="start"),
         ),
     )
 
