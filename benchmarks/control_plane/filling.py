@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from glasshouse import app
+from glasshouse.engines.store import blocks
 from glasshouse.engines.store.tables import RESOURCE
 from glasshouse.kernel import ids
 from glasshouse.kernel.identity import Caller
@@ -113,6 +114,8 @@ def _fill(filled: Side) -> None:
         rows = [_row(template, n, failed) for n in range(start, min(start + CHUNK, filled.n_rows))]
         with filled.platform.ports.store.write() as tx:
             tx.connection.execute(sa.insert(RESOURCE), rows)  # type: ignore[attr-defined]
+    with filled.platform.ports.store.write() as tx:
+        blocks.fold(tx.connection)  # type: ignore[attr-defined]
     if filled.platform.settings.store_url:
         with filled.platform.ports.store.write() as tx:
             tx.connection.execute(sa.text("ANALYZE resource"))  # type: ignore[attr-defined]

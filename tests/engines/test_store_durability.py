@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from glasshouse.engines.store import database, sqlite
+from glasshouse.engines.store import sqlite
 from glasshouse.engines.store.postgres import PostgresStore
 from glasshouse.engines.store.sqlite import SqliteStore
 from glasshouse.kernel.records import Edge, Query, Store
@@ -162,15 +162,6 @@ def test_servers_that_start_at_the_same_time_make_the_tables_once(postgres: str)
         store.close()
     assert failures == []
     assert len(opened) == 4
-
-
-def test_a_store_of_another_version_is_left_alone(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path / "glasshouse.db")
-    with store.write() as tx:
-        tx.connection.execute(sa.text("UPDATE schema_version SET version = 999"))
-    store.close()
-    with pytest.raises(database.WrongSchema, match="999"):
-        SqliteStore(tmp_path / "glasshouse.db")
 
 
 def test_many_readers_do_not_wait_for_a_writer(sqlite_store: SqliteStore) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import datetime as dt
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glasshouse.engines.store import pages
+from glasshouse.engines.store import blocks, pages
 from glasshouse.kernel import errors, ids, paging
 from glasshouse.kernel.kinds import Kind
 from glasshouse.kernel.records import Condition, Record, Store
@@ -49,6 +50,9 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         if is_rare:
             patch.setattr(pages, "AHEAD", 2)
             patch.setattr(pages, "FEW", 3)
+            patch.setattr(pages, "FEW_PAGES", 0)
+            patch.setattr(blocks, "SIZE", 2)
+            patch.setattr(blocks, "FOLD_AFTER", 5)
         yield opened
     opened.close()
 
@@ -123,6 +127,18 @@ class Place:
             for name in names:
                 tx.remove(stores.key(name, account=self.account))
 
+    def change(self, row: Record) -> None:
+        with self.store.write(durable=False) as tx:
+            tx.replace(stores.record_in(row, self.account), expect_rev=1)
+
+    def all_pages(self, asked: Mapping[str, Any]) -> list[list[str]]:
+        pages: list[list[str]] = []
+        token: str | None = None
+        while not pages or token is not None:
+            names, token = self.page(asked, token)
+            pages.append(names)
+        return pages
+
     def page(self, asked: Mapping[str, Any], token: str | None) -> tuple[list[str], str | None]:
         request = {**asked, "NextToken": token} if token else asked
         query = paging.query_of(KIND, request, account=self.account, region=REGION)
@@ -142,16 +158,28 @@ def test_pages_joined_equal_the_sorted_filtered_rows(
 ) -> None:
     place = new_place(shared)
     place.insert(given_rows)
-    pages: list[list[str]] = []
-    token: str | None = None
-    while True:
-        names, token = place.page(asked, token)
-        pages.append(names)
-        if token is None:
-            break
+    pages = place.all_pages(asked)
     assert [name for page in pages for name in page] == by_hand(asked, given_rows)
     assert all(len(page) == asked["MaxResults"] for page in pages[:-1])
     assert pages[-1] or len(pages) == 1, "an empty page follows a full one"
+
+
+@given(given_rows=rows(), later=rows(), gone=st.sets(NAMES), asked=queries())
+@settings(max_examples=40)
+def test_pages_show_rows_as_they_are_after_they_changed(
+    shared: Store, given_rows: list[Record], later: list[Record], gone: set[str], asked: dict[str, Any]
+) -> None:
+    place = new_place(shared)
+    place.insert(given_rows)
+    now = {row.key.name: row for row in given_rows}
+    for row, other in zip(given_rows, later, strict=False):
+        now[row.key.name] = dataclasses.replace(
+            row, status=other.status, modified_at=other.modified_at, doc=other.doc
+        )
+        place.change(now[row.key.name])
+    place.remove(sorted(gone))
+    left = [row for row in now.values() if row.key.name not in gone]
+    assert [name for page in place.all_pages(asked) for name in page] == by_hand(asked, left)
 
 
 @given(given_rows=rows(), asked=queries(), data=st.data())

@@ -8,13 +8,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from glasshouse.engines.store import catalog, tables
+from glasshouse.engines.store import blocks, catalog, tables
 from glasshouse.engines.store.metadata import METADATA
 from glasshouse.engines.store.statements import SqlReading, SqlTransaction
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Raised with every change of the tables. Schema 1 had no blocks; stores of it are brought up to date."""
 _DECLARED = (tables, catalog)
 """The modules whose tables make up the schema."""
+_FIRST = (tables.RESOURCE.name, tables.EVENT.name, tables.WORKER.name)
+"""Tables without which there is no store."""
 
 
 class WrongSchema(RuntimeError):
@@ -25,6 +28,9 @@ class Database:
     """The store port over two engines of one database: durable commits, and commits that may be undone by a power cut."""
 
     is_exclusive = False
+    place = "The database"
+    """What holds the tables, at the beginning of a sentence."""
+    elsewhere = "another database"
     reading: Mapping[str, Any] = {}
     """Execution options that make a transaction a read-only snapshot."""
 
@@ -32,7 +38,12 @@ class Database:
         self._durable = durable
         self._reader = durable.execution_options(**self.reading)
         self._relaxed = relaxed
-        self._prepare()
+        self._n_unfolded = 0
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
 
     @contextlib.contextmanager
     def read(self) -> Iterator[SqlReading]:
@@ -43,7 +54,16 @@ class Database:
     def write(self, *, durable: bool = True) -> Iterator[SqlTransaction]:
         engine = self._durable if durable else self._relaxed
         with self._writing(), _connected(engine) as connection:
-            yield SqlTransaction(connection)
+            transaction = SqlTransaction(connection)
+            yield transaction
+            self._fold(connection, transaction.n_changed)
+            transaction.write_log()
+
+    def _fold(self, connection: sa.Connection, n_changed: int) -> None:
+        """Folds once this process has changed enough rows. Whether it counts exactly does not matter."""
+        self._n_unfolded += n_changed
+        if n_changed and self._n_unfolded >= blocks.FOLD_AFTER and blocks.fold(connection):
+            self._n_unfolded = 0
 
     def close(self) -> None:
         self._durable.dispose()
@@ -60,12 +80,39 @@ class Database:
     def _prepare(self) -> None:
         with self._writing(), _connected(self._durable) as connection:
             self._hold_schema(connection)
+            found = _version(connection)
+            if found == 1 and _is_complete(connection):
+                connection.execute(sa.update(tables.VERSION).values(version=SCHEMA_VERSION))
+            elif found not in (None, SCHEMA_VERSION):
+                raise WrongSchema(
+                    f"{self.place} was written by another version of Glasshouse: its tables have schema {found}, this "
+                    f"version reads schema {SCHEMA_VERSION}. Start the version that wrote it, or name {self.elsewhere}."
+                )
             METADATA.create_all(connection)
-            found = connection.execute(sa.select(sa.func.max(tables.VERSION.c.version))).scalar_one()
             if found is None:
                 connection.execute(sa.insert(tables.VERSION).values(version=SCHEMA_VERSION))
-            elif found != SCHEMA_VERSION:
-                raise WrongSchema(f"The store has schema {found}; this version reads {SCHEMA_VERSION}.")
+            blocks.fold(connection)
+
+
+def _version(connection: sa.Connection) -> int | None:
+    """The schema of the tables that are there; None where there are none."""
+    if not sa.inspect(connection).has_table(tables.VERSION.name):
+        return None
+    found: int | None = connection.execute(sa.select(sa.func.max(tables.VERSION.c.version))).scalar_one()
+    return found
+
+
+def _is_complete(connection: sa.Connection) -> bool:
+    """Whether the tables have all that is not made anew: what the first versions wrote had less."""
+    here = sa.inspect(connection)
+    there = set(here.get_table_names())
+    if not there.issuperset(_FIRST):
+        return False
+    kept = [table for table in METADATA.sorted_tables if table.name in there]
+    if any({c["name"] for c in here.get_columns(one.name)} != set(one.columns.keys()) for one in kept):
+        return False
+    there |= {str(index["name"]) for index in here.get_indexes(tables.RESOURCE.name)}
+    return there.issuperset(["resource_parts", *(str(index.name) for index in tables.RESOURCE.indexes)])
 
 
 @contextlib.contextmanager

@@ -1,28 +1,30 @@
 """How a page is found quickly among very many resources.
 
 An index serves every sort, with or without a status. Another filter leaves either few rows, which an index of its own
-finds, or so many that the next rows of the order fill the page. Only a filter on documents reads on for ever, and one
-that leaves many rows, all of them far down the order.
+finds, or so many that the next rows of the order fill the page. Where it leaves many rows, all of them far down the
+order, a filter on times passes over the blocks of rows that have none; only one on names or documents reads on and on.
 """
 
 from __future__ import annotations
 
+import operator
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from glasshouse.engines.store import expressions
-from glasshouse.engines.store.tables import PART, RESOURCE
+from glasshouse.engines.store import blocks, expressions
+from glasshouse.engines.store.tables import BLOCK, CHANGE, PART, RESOURCE
 from glasshouse.kernel.records import Condition, Query
 
 AHEAD = 500
 """Rows of the order that are tried before the filter counts as rare."""
 FEW = 300
 """Rows that are better sorted than looked for."""
+FEW_PAGES = 20
+"""The same for rows of certain times, in pages: how far they lie from each other in the order matters as well."""
 LAST = chr(sys.maxunicode)
-_RANGES = (">", ">=", "<", "<=")
 _C = RESOURCE.c
 Rows = Sequence[sa.Row[Any]]
 
@@ -36,7 +38,9 @@ class _Search:
     def __init__(self, connection: sa.Connection, query: Query) -> None:
         self._connection = connection
         self._dialect = connection.dialect.name
+        self._is_postgres = self._dialect == "postgresql"
         self._query = query
+        self._status = next((one.value for one in query.where if _is_of_status(one)), None)
         self._served = [one for one in query.where if _is_served(one, query)]
         self._filters = [one for one in query.where if not _is_served(one, query) and not _is_empty(one)]
 
@@ -50,6 +54,8 @@ class _Search:
             found = self._among_few(one)
             if found is not None:
                 return found
+        if self._filters and all(blocks.is_of_time(one) for one in self._filters):
+            return self._by_blocks()
         found, is_end = self._among_next()
         return found if is_end or len(found) == self._query.limit else self._rare(columns)
 
@@ -60,12 +66,13 @@ class _Search:
     def _among_few(self, one: Condition) -> Rows | None:
         """The page, if the condition leaves few rows and that is seen at a glance."""
         if one.operator == "contains":
-            if self._dialect == "postgresql" or len(one.value) < PART:
+            if self._is_postgres or len(one.value) < PART:
                 return None
             return self._of_ids(self._ids_matching([one.value]))
         seen = self._hinted(sa.select(_C.id).where(*self._scope(), *self._holds(_C, [one])), _index_of(one))
-        n_rows = sa.select(sa.func.count()).select_from(seen.limit(FEW + 1).subquery())
-        return self._by_index(one) if self._connection.execute(n_rows).scalar_one() <= FEW else None
+        most = max(FEW, FEW_PAGES * self._query.limit) if blocks.is_of_time(one) else FEW
+        n_rows = sa.select(sa.func.count()).select_from(seen.limit(most + 1).subquery())
+        return self._by_index(one) if self._connection.execute(n_rows).scalar_one() <= most else None
 
     def _among_next(self) -> tuple[Rows, bool]:
         """What satisfies the filters among the next rows of the order, and whether those were the last ones."""
@@ -85,14 +92,66 @@ class _Search:
     def _rare(self, columns: Sequence[Condition]) -> Rows:
         for one in columns:
             if one.operator != "contains":
-                return self._by_index(one)
-            if self._dialect == "postgresql":
+                if not blocks.is_of_time(one):
+                    return self._by_index(one)
+                continue
+            if self._is_postgres:
                 return self._by_parts(one.value)
             if len(one.value) < PART:
                 found = self._of_ids(self._ids_with(one.value))
                 if found is not None:
                     return found
-        return self._in_order()
+        return self._by_blocks() if any(blocks.is_of_time(one) for one in self._filters) else self._in_order()
+
+    # --- by blocks
+
+    def _by_blocks(self) -> Rows:
+        """Reads the rows of those blocks that may have some of the times, one block after the other."""
+        # First: what is not noted any more when the blocks are asked has gone into them.
+        changed = self._changed()
+        rows = {row.id: row for row in (*changed, *self._within_blocks())}.values()
+        by_place = operator.attrgetter(self._query.sort, "name")
+        return sorted(rows, key=by_place, reverse=self._query.descending)[: self._query.limit]
+
+    def _changed(self) -> Rows:
+        """The first rows out of those that the blocks may not know of."""
+        noted = sa.select(CHANGE.c.resource).where(*self._scope(CHANGE.c))
+        # PostgreSQL would weigh whether to read all rows, by statistics of a table that is mostly empty.
+        known = sa.any_(sa.func.array(noted.scalar_subquery())) if self._is_postgres else None
+        is_noted = _C.id.in_(noted) if known is None else _C.id == known
+        wanted = self._hinted(sa.select(RESOURCE).where(is_noted, *map(_hidden, self._all())), "")
+        return self._fetch(wanted.order_by(*(_unindexed(place) for place in self._order(_C))))
+
+    def _within_blocks(self) -> Rows:
+        """The page's rows, but for some of those that the blocks may not know of."""
+        order = self._way()
+        rows = self._hinted(sa.select(RESOURCE), order.index)
+        hidden = (_hidden(check) for check in (*self._holds(_C, self._query.where), *self._after()))
+        rows = rows.where(*self._scope(), *order.within(_C, blocks.bounds()), *hidden)
+        wanted = (*self._scope(BLOCK.c), *self._wanted(order))
+        along = (BLOCK.c.status, BLOCK.c.at, BLOCK.c.name)
+        if not self._is_postgres:
+            return self._fetch(rows.where(*wanted).order_by(*self._towards(*along, *order.key(_C))))
+        each = rows.order_by(*self._towards(*order.key(_C))).limit(self._query.limit).lateral("each")
+        found = sa.select(*each.c).select_from(BLOCK.join(each, sa.true())).where(*wanted)
+        return self._fetch(found.order_by(*self._towards(*along, each.c[self._query.sort], each.c.name)))
+
+    def _wanted(self, order: blocks.Order) -> Iterator[sa.ColumnElement[bool]]:
+        """Blocks of the order behind the last page that reach into the times that are asked for."""
+        yield BLOCK.c.ordered_by == order.name
+        status = self._status if order.has_status else ""
+        if status is not None:
+            yield BLOCK.c.status == status
+        yield from (blocks.reaches(one) for one in self._query.where if blocks.is_of_time(one))
+        if self._query.after is None:
+            return
+        sort, name = self._query.after
+        place = (sort if status is None else status, sort if order.time else 0.0, name)
+        there = sa.tuple_(*(sa.literal(value) for value in place))
+        if self._query.descending:
+            yield sa.tuple_(BLOCK.c.status, BLOCK.c.at, BLOCK.c.name) < there
+        else:
+            yield sa.tuple_(BLOCK.c.status, BLOCK.c.end_at, BLOCK.c.end_name) > there
 
     def _by_parts(self, text: str) -> Rows:
         """Of the names that have parts of the text, side by side until its end, those that contain it."""
@@ -134,9 +193,9 @@ class _Search:
 
     # --- the pieces of a statement
 
-    def _scope(self) -> tuple[sa.ColumnElement[bool], ...]:
+    def _scope(self, columns: Any = _C) -> tuple[sa.ColumnElement[bool], ...]:
         asked = self._query
-        return (_C.account == asked.account, _C.region == asked.region, _C.kind == asked.kind)
+        return (columns.account == asked.account, columns.region == asked.region, columns.kind == asked.kind)
 
     def _all(self) -> tuple[sa.ColumnElement[bool], ...]:
         return (*self._scope(), *self._holds(_C, self._query.where), *self._after())
@@ -154,13 +213,19 @@ class _Search:
 
     def _along(self, wanted: sa.Select[Any]) -> sa.Select[Any]:
         """The rows in the order, from where the last page ended, as an index serves them."""
-        has_status = any(one.field == "status" for one in self._served)
-        index = f"resource_by_{_INDEXED[(self._query.sort, has_status)]}"
         served = wanted.where(*self._scope(), *self._holds(_C, self._served), *self._after())
-        return self._hinted(served, index).order_by(*self._order(_C))
+        return self._hinted(served, self._way().index).order_by(*self._order(_C))
+
+    def _way(self) -> blocks.Order:
+        """The order in which an index has the rows, of one status if one is asked for."""
+        name = _INDEXED[(self._query.sort, self._status is not None)]
+        return next(order for order in blocks.ORDERS if order.name == name)
 
     def _order(self, columns: Any) -> Iterable[Any]:
-        return [p.desc() if self._query.descending else p.asc() for p in self._places(columns)]
+        return self._towards(*self._places(columns))
+
+    def _towards(self, *places: Any) -> list[Any]:
+        return [place.desc() if self._query.descending else place.asc() for place in places]
 
     def _places(self, columns: Any) -> tuple[Any, ...]:
         query = self._query
@@ -211,13 +276,18 @@ def _is_indexed(one: Condition) -> bool:
     return not one.in_doc and (one.field == "name" or one.operator != "contains")
 
 
+def _is_of_status(one: Condition) -> bool:
+    """Whether it asks for one status."""
+    return not one.in_doc and one.field == "status" and one.operator == "="
+
+
 def _is_served(one: Condition, query: Query) -> bool:
     """Whether the index that serves the order serves the condition too."""
     if one.in_doc or query.sort_in_doc:
         return False
     if one.field == "status":
-        return one.operator == "="
-    return one.field == query.sort and one.operator in _RANGES
+        return _is_of_status(one)
+    return one.field == query.sort and one.operator in blocks.RANGES
 
 
 def _hidden(check: Any) -> Any:

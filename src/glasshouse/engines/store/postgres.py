@@ -21,6 +21,7 @@ class Unusable(RuntimeError):
 class PostgresStore(Database):
     """The store in a PostgreSQL database, for instance postgresql+psycopg://user@host/name."""
 
+    place = "The database that GLASSHOUSE_STORE_URL names"
     reading = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
     def __init__(self, url: str) -> None:
@@ -29,9 +30,7 @@ class PostgresStore(Database):
             super().__init__(_engine(url, "on"), _engine(url, "off"))
         except sa.exc.DBAPIError as error:
             reason = " ".join(str(error.orig).split())
-            raise Unusable(
-                f"The database that GLASSHOUSE_STORE_URL names cannot be used: {reason}"
-            ) from error
+            raise Unusable(f"{self.place} cannot be used: {reason}") from error
 
     def _hold_schema(self, connection: sa.Connection) -> None:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(SCHEMA_LOCK)))

@@ -35,6 +35,7 @@ class SqliteStore(Database):
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._owned = _own(path)
+        self.place, self.elsewhere = str(path), "another folder with --data"
         self._lock = threading.Lock()
         self._writer = 0
         super().__init__(_engine(path, "FULL"), _engine(path, "NORMAL"))

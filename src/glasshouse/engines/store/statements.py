@@ -27,6 +27,8 @@ from glasshouse.kernel.records import (
 _AT_ONCE = 500
 """Values in one IN list."""
 _FORGOTTEN_AFTER_S = 60.0
+_LOG_LOCK = 0x676C6175
+"""The advisory lock of who numbers events and audit entries."""
 _KEY = (RESOURCE.c.account, RESOURCE.c.region, RESOURCE.c.kind, RESOURCE.c.name)
 
 
@@ -104,15 +106,22 @@ class SqlReading:
 
 
 class SqlTransaction(SqlReading):
-    """Reads and writes over one connection inside one transaction."""
+    """Reads and writes over one connection inside one transaction. `n_changed`: the rows that it wrote."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        super().__init__(connection)
+        self.n_changed = 0
+        self._log: list[tuple[sa.Table, dict[str, Any]]] = []
 
     def insert(self, record: Record) -> None:
+        self.n_changed += 1
         values = _values(record) | {"rev": record.rev, "created": record.created_at}
         statement = _insert(self.connection, RESOURCE).values(**values).on_conflict_do_nothing()
         if self.connection.execute(statement.returning(RESOURCE.c.rev)).first() is None:
             raise Duplicate(record.key.name)
 
     def replace(self, record: Record, *, expect_rev: int, allowed: Sequence[str] | None = None) -> Record:
+        self.n_changed += 1
         statement = sa.update(RESOURCE).where(*_is(record.key), RESOURCE.c.rev == expect_rev)
         if allowed is not None:
             statement = statement.where(RESOURCE.c.status.in_(allowed))
@@ -127,6 +136,7 @@ class SqlTransaction(SqlReading):
         record = self.find(key)
         if record is None:
             return
+        self.n_changed += 1
         self.connection.execute(sa.delete(RESOURCE).where(*_is(key)))
         self.connection.execute(sa.delete(TAG).where(TAG.c.arn == record.arn))
 
@@ -143,10 +153,32 @@ class SqlTransaction(SqlReading):
     def append_event(self, event: Event) -> None:
         values = dataclasses.asdict(event)
         del values["seq"]
-        self.connection.execute(sa.insert(EVENT).values(**values))
+        self._log.append((EVENT, values))
 
     def append_audit(self, entry: AuditEntry) -> None:
-        self.connection.execute(sa.insert(AUDIT).values(**dataclasses.asdict(entry)))
+        self._log.append((AUDIT, dataclasses.asdict(entry)))
+
+    def events(self, *, arn: str = "", after: int = 0, limit: int = 1000) -> list[Event]:
+        self.write_log()
+        return super().events(arn=arn, after=after, limit=limit)
+
+    def audit(self, *, after: int = 0, limit: int = 1000) -> list[AuditEntry]:
+        self.write_log()
+        return super().audit(after=after, limit=limit)
+
+    def write_log(self) -> None:
+        """Numbers what was appended. From then on until the transaction ends nobody else does.
+
+        So numbers become visible in their order, and who has read up to one misses none that is lower. The last thing
+        before the end, since others wait for it.
+        """
+        if not self._log:
+            return
+        if self.connection.dialect.name == "postgresql":
+            self.connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOG_LOCK)))
+        for table, values in self._log:
+            self.connection.execute(sa.insert(table).values(**values))
+        self._log.clear()
 
     def add_edges(self, edges: Iterable[Edge]) -> None:
         for edge in edges:

@@ -45,10 +45,10 @@ RESOURCE = sa.Table(
 )
 
 
-def _made(statement: str, dialect: str) -> None:
-    """Adds what SQLAlchemy has no words for to the making of the table."""
+def _made(statement: str, dialect: str, *, after: sa.Table = RESOURCE) -> None:
+    """Adds what SQLAlchemy has no words for to the making of a table."""
     ddl = sa.DDL(statement).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]  # so in SQLAlchemy
-    sa.event.listen(RESOURCE, "after_create", ddl)
+    sa.event.listen(after, "after_create", ddl)
 
 
 PART = 3
@@ -76,6 +76,90 @@ for _statement in (
     " WITH (gin_pending_list_limit = 64)",
 ):
     _made(_statement, "postgresql")
+
+BLOCK = sa.Table(
+    "block",
+    METADATA,
+    sa.Column("id", SERIAL, primary_key=True, autoincrement=True),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("ordered_by", sa.Text, nullable=False),
+    sa.Column("status", BYTEWISE, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("name", BYTEWISE, nullable=False),
+    sa.Column("end_at", sa.Double, nullable=False),
+    sa.Column("end_name", BYTEWISE, nullable=False),
+    sa.Column("lowest_created", sa.Double, nullable=False),
+    sa.Column("highest_created", sa.Double, nullable=False),
+    sa.Column("lowest_modified", sa.Double, nullable=False),
+    sa.Column("highest_modified", sa.Double, nullable=False),
+    sa.Column("n_changes", sa.Integer, nullable=False),
+    sa.Index(
+        "block_by_place", "account", "region", "kind", "ordered_by", "status", "at", "name", unique=True
+    ),
+)
+"""Within which times the rows lie that follow each other in one of the orders, from one place until another.
+
+The bounds may be wider than need be, never narrower, but for rows of which `change` still tells. See `blocks`.
+"""
+
+CHANGE = sa.Table(
+    "change",
+    METADATA,
+    sa.Column("id", SERIAL, primary_key=True, autoincrement=True),
+    sa.Column("resource", SERIAL, nullable=False),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("name", BYTEWISE, nullable=False),
+    sa.Column("status", BYTEWISE, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("modified", sa.Double, nullable=False),
+    sa.Column("is_taken", sa.Boolean, nullable=False),
+    sa.Index("change_by_scope", "account", "region", "kind"),
+)
+"""Where rows came to lie, or lay, that the blocks do not know of yet. Nobody waits to add one."""
+
+CHANGE.add_is_dependent_on(RESOURCE)
+
+_NOTED = ("account", "region", "kind", "name", "status", "created", "modified")
+_NOTE = f"INSERT INTO change (resource, {', '.join(_NOTED)}, is_taken)"
+
+
+def _noted(row: str) -> str:
+    return f"{_NOTE} VALUES ({', '.join(f'{row}.{column}' for column in ('id', *_NOTED))}, false)"
+
+
+_HAS_MOVED = "(old.status, old.created, old.modified) {differs} (new.status, new.created, new.modified)"
+_NOTES = {
+    "added": ("INSERT", "", _noted("new") + ";"),
+    "removed": ("DELETE", "", _noted("old") + ";"),
+    "moved": ("UPDATE", _HAS_MOVED, f"{_noted('old')}; {_noted('new')};"),
+}
+for _name, (_event, _condition, _body) in _NOTES.items():
+    _when = f"WHEN ({_condition})" if _condition else ""
+    _made(
+        f"CREATE TRIGGER resource_{_name} AFTER {_event} ON resource"
+        f" {_when.format(differs='IS NOT')} BEGIN {_body} END",
+        "sqlite",
+        after=CHANGE,
+    )
+    _made(
+        f"CREATE OR REPLACE FUNCTION note_{_name}() RETURNS trigger LANGUAGE plpgsql AS"
+        f" 'BEGIN {_body} RETURN NULL; END'",
+        "postgresql",
+        after=CHANGE,
+    )
+    _made(
+        f"CREATE TRIGGER resource_{_name} AFTER {_event} ON resource FOR EACH ROW"
+        f" {_when.format(differs='IS DISTINCT FROM')} EXECUTE FUNCTION note_{_name}()",
+        "postgresql",
+        after=CHANGE,
+    )
+for _dialect in ("sqlite", "postgresql"):
+    _all_noted = f"{_NOTE} SELECT id, {', '.join(_NOTED)}, false FROM resource"  # noqa: S608 - names from above
+    _made(_all_noted, _dialect, after=CHANGE)
 
 WORKER = sa.Table(
     "worker",
