@@ -1,7 +1,8 @@
 """The colours of charts, by day and by night.
 
-Red raises and green lowers, always. They differ in lightness for those who see no red or green, and a
-direction, a sign or a hatching says the same without colour.
+Red raises and green lowers, always. The two are about as light as each other, and some readers see no
+red or green: so nothing is told by them alone, but also by a direction, a sign, a dash or a hatching.
+Shades of a value go from dark blue to light amber, which every eye and every printer tells apart.
 """
 
 from __future__ import annotations
