@@ -58,11 +58,12 @@ def trained(loss: str = "RMSE", **parameters: Any) -> catboost.CatBoost:
         "CrossEntropy": (score > 0).astype(float),
         "MultiClass": np.digitize(score, [-0.4, 0.4]),
         "MultiClassOneVsAll": np.digitize(score, [-0.4, 0.4]),
+        "MultiLogloss": np.column_stack([score > 0, score > 1]).astype(int),
         "MultiRMSE": np.column_stack([score, -score * score]),
         "Poisson": np.abs(score),
         "Tweedie:variance_power=1.5": np.abs(score),
     }.get(loss, score)
-    classes = ("Logloss", "CrossEntropy", "MultiClass", "MultiClassOneVsAll")
+    classes = ("Logloss", "CrossEntropy", "MultiClass", "MultiClassOneVsAll", "MultiLogloss")
     kind = catboost.CatBoostClassifier if loss in classes else catboost.CatBoostRegressor
     return kind(loss_function=loss, **(ROUGH | parameters)).fit(rows, labels)
 
@@ -77,6 +78,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "shares": ("CrossEntropy", {}),
     "one against all": ("MultiClassOneVsAll", {"grow_policy": "Lossguide"}),
     "two targets": ("MultiRMSE", {"depth": 3}),
+    "two labels": ("MultiLogloss", {"depth": 3}),
     "poisson": ("Poisson", {}),
     "tweedie": ("Tweedie:variance_power=1.5", {}),
     "absolute": ("MAE", {}),
@@ -93,7 +95,7 @@ def test_raw_values_are_catboosts_own_bit_for_bit(name: str) -> None:
     explainer = trees.Explainer(trees.load(model))
     theirs = model.predict(rows, prediction_type="RawFormulaVal")
     assert np.array_equal(explainer.predict_margin(rows), theirs)
-    if loss in ("Logloss", "CrossEntropy", "MultiClass", "MultiClassOneVsAll"):
+    if loss in ("Logloss", "CrossEntropy", "MultiClass", "MultiClassOneVsAll", "MultiLogloss"):
         shares = model.predict_proba(rows)
         expected = shares if explainer.ensemble.n_outputs > 1 else shares[:, 1]
     else:
@@ -127,6 +129,14 @@ def test_where_nothing_was_missing_in_training_nan_goes_where_catboost_sends_it(
     model = catboost.CatBoostRegressor(**ROUGH).fit(np.nan_to_num(rows), score)
     ours = trees.Explainer(trees.load(model)).predict_margin(odd_rows())
     assert np.array_equal(ours, model.predict(odd_rows()))
+
+
+def test_a_rankers_scores_are_its_margins() -> None:
+    rows, score = training_rows()
+    groups = np.arange(len(rows)) // 10
+    pool = catboost.Pool(np.nan_to_num(rows), np.digitize(score, [-1, 0, 1]), group_id=groups)
+    model = catboost.CatBoostRanker(**ROUGH).fit(pool)
+    assert np.array_equal(trees.Explainer(trees.load(model)).predict(odd_rows()), model.predict(odd_rows()))
 
 
 def test_a_scale_and_a_bias_are_applied() -> None:
@@ -170,7 +180,7 @@ def strange_colours() -> pd.DataFrame:
     frame = coloured()[0][:80].copy()
     frame.loc[: len(COLOURS) - 1, "colour"] = COLOURS
     frame.loc[20:23, "colour"] = ["never seen", "RED", "1", "2"]
-    frame.loc[:5, "rooms"] = [77, 2**21, -7, 5, 2**31, texts.FIRST - 1]
+    frame.loc[:5, "rooms"] = [77, 2**21, -7, 5, 2**31, texts.PLAIN + 3]
     return frame
 
 
@@ -277,8 +287,9 @@ def test_every_damaged_byte_gives_a_model_or_a_named_error(policy: str, tmp_path
 
 def test_numbers_and_texts_hash_alike() -> None:
     found = texts.plain_numbers(
-        [texts.city_hash(str(number).encode()) for number in (0, 9, 10, 99, 123, 45_678)]
+        [texts.city_hash(str(number).encode()) for number in (0, 9, 10, 99, 123, 4095)]
     )
-    assert [members for members in found.values() if members] == [[0], [9], [10], [99], [123], [45_678]]
-    assert texts.number("17", [texts.city_hash(b"17")]) == texts.FIRST
-    assert texts.number(17, []) == 17
+    assert list(found.values()) == [[0], [9], [10], [99], [123], [4095]]
+    hashes = [texts.city_hash(text) for text in (b"17", b"-1", b"4096")]
+    assert [texts.number(value, hashes) for value in ("17", -1, 4096, "x")] == [4096, 4097, 4098, 4099]
+    assert texts.number(17, hashes) == 17

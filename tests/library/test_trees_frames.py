@@ -270,3 +270,12 @@ def test_a_model_of_a_million_features_is_explained() -> None:
     explainer = trees.Explainer(trees.Ensemble(trees=(stump,), feature_names=names))
     explained = explainer.shap_values(np.zeros((2, 1_000_000)))
     assert explained.values[:, -1].tolist() == [-0.5, -0.5]
+
+
+def test_sets_of_enormous_categories_are_refused_before_they_take_the_memory() -> None:
+    asks = trees.Tree(
+        feature=[0, -1, -1], test=[2, 0, 0], threshold=[0] * 3, missing=[2] * 3, default_left=[True] * 3,
+        left=[1, -1, -1], right=[2, -1, -1], value=[0, 1, 2], cover=[2, 1, 1], categories={0: frozenset({16_000_000})},
+    )  # fmt: skip
+    with pytest.raises(trees.ModelUnsupported, match="MiB of tables"):
+        trees.Explainer(trees.Ensemble(trees=(asks,) * 100, feature_names=("a",)))

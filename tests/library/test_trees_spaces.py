@@ -171,6 +171,19 @@ def test_threads_and_blocks_change_no_bit_of_a_probabilitys_contributions() -> N
     assert np.array_equal(by_threads[0][:600], by_threads[0][600:1200])
 
 
+def test_a_large_background_is_gone_through_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    booster, rows = trained()
+    ensemble = trees.load(booster)
+    whole = trees.Explainer(ensemble, rows[:50], space="probability")
+    expected, pairs = whole.shap_values(rows[:20]).values, whole.interaction_values(rows[:20]).values
+    size_bytes = whole.size_bytes
+    monkeypatch.setattr(against, "_BYTES_OF_WAYS", 7 * sum(tree.n_nodes for tree in ensemble.trees))
+    parts = trees.Explainer(ensemble, rows[:50], space="probability")
+    np.testing.assert_allclose(parts.shap_values(rows[:20]).values, expected, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(parts.interaction_values(rows[:20]).values, pairs, rtol=0, atol=1e-14)
+    assert parts.size_bytes < size_bytes
+
+
 def test_a_tree_too_deep_for_the_kernel_is_walked_by_numpy() -> None:
     depth = against.MOST_LEVELS + 1
     ensemble = trees.Ensemble(trees=(chain(depth, values=[1.0] * (depth + 1)),), feature_names=names(depth))

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from glasskit import exponentials
+
 Floats = npt.NDArray[np.float64]
 Data = npt.NDArray[Any]
 
@@ -189,15 +191,10 @@ def apply_link(link: str, margin: float) -> float:
     >>> apply_link("logistic", 0.0)
     0.5
     """
-    if link == "logistic":
-        small = float(np.exp(-abs(margin)))
-        return (1.0 if margin >= 0 else small) / (1.0 + small)
-    if link == "exp":
-        return float(np.exp(margin))
+    if link in exponentials.ELEMENTWISE:
+        return exponentials.of_one(link, margin)
     if link == "identity":
         return margin
-    if link == "log1p_exp":
-        return float(np.logaddexp(0.0, margin))
     if link == "signed_square":
         return float(np.sign(margin) * margin * margin)
     if link == "step":

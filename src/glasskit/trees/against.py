@@ -22,6 +22,9 @@ from glasskit.trees import evaluate, kernel, links, pairs, paths, reference
 
 Matrix = npt.NDArray[np.float64]
 
+_BYTES_OF_WAYS = 32 << 20
+"""Which way background rows go at every node takes a byte each; larger backgrounds are gone through in parts."""
+
 MOST_LEVELS = 500
 """Deeper trees are walked by NumPy: the kernel recurses."""
 
@@ -37,14 +40,15 @@ class Against:
         self._forest = forest
         self._link = link
         self._library = engine.library if engine else None
-        self._background_left = evaluate.goes_left(forest, background)
+        self._background = background
         self._background_margins = evaluate.margins(forest, background)
         self.name = "C (pairs)" if engine else "NumPy (pairs)"
 
     @property
     def size_bytes(self) -> int:
         """Memory beyond the ensemble's own."""
-        return self._background_left.nbytes + self._background_margins.nbytes
+        ways = min(len(self._background) * len(self._forest.feature), _BYTES_OF_WAYS)
+        return ways + self._background_margins.nbytes
 
     def expected(self) -> Matrix:
         """The mean over the background of what is explained; one per output."""
@@ -69,27 +73,42 @@ class Against:
         return margins if self._link is None else self._link.apply(margins)
 
     def _fill(self, matrix: Matrix, values: Matrix, margins: Matrix, *, in_pairs: bool) -> None:
-        ensemble, n_others = self._forest.ensemble, len(self._background_left)
-        n_features = ensemble.n_features
-        cells = max(len(self._forest.feature), n_others * ensemble.n_outputs)
+        ensemble, n_nodes = self._forest.ensemble, max(1, len(self._forest.feature))
+        n_others = len(self._background)
+        step = max(1, min(n_others, _BYTES_OF_WAYS // n_nodes))
+        cells = max(n_nodes, step * ensemble.n_outputs)
         if in_pairs:
-            cells = max(cells, n_features * n_features * ensemble.n_outputs)
+            cells = max(cells, ensemble.n_features**2 * ensemble.n_outputs)
+        values[:] = 0.0
         for part in evaluate.chunks(len(matrix), cells):
             own = evaluate.margins(self._forest, matrix[part])
-            question = pairs.Question(
-                left=evaluate.goes_left(self._forest, matrix[part]),
-                background=self._background_left,
-                factors=self._factors(own) / (n_others * ensemble.divisor),
-                n_features=n_features,
-            )
+            left = evaluate.goes_left(self._forest, matrix[part])
             margins[part] = self._explained(own)
-            values[part] = self._answer(question, in_pairs=in_pairs)
+            for start in range(0, n_others, step):
+                others = slice(start, start + step)
+                question = pairs.Question(
+                    left=left,
+                    background=self._ways(others),
+                    factors=self._factors(own, others) / (n_others * ensemble.divisor),
+                    n_features=ensemble.n_features,
+                )
+                values[part] += self._answer(question, in_pairs=in_pairs)
 
-    def _factors(self, own: Matrix) -> Matrix:
+    def _ways(self, others: slice) -> evaluate.Bools:
+        if others.stop - others.start >= len(self._background):
+            return self._all_ways
+        return evaluate.goes_left_in_parts(self._forest, self._background[others])
+
+    @functools.cached_property
+    def _all_ways(self) -> evaluate.Bools:
+        return evaluate.goes_left_in_parts(self._forest, self._background)
+
+    def _factors(self, own: Matrix, others: slice) -> Matrix:
         """What each row's values against each background row are multiplied by; (n, m, K)."""
+        margins = self._background_margins[others]
         if self._link is None:
-            return np.ones((len(own), *self._background_margins.shape))
-        return self._link.slopes(own[:, np.newaxis, :], self._background_margins[np.newaxis])
+            return np.ones((len(own), *margins.shape))
+        return self._link.slopes(own[:, np.newaxis, :], margins[np.newaxis])
 
     def _answer(self, question: pairs.Question, *, in_pairs: bool) -> Matrix:
         if self._library is not None:

@@ -201,7 +201,7 @@ def _members(hashes: Mapping[int, tuple[int, ...]]) -> dict[tuple[int, int], fro
         return {}
     plain = texts.plain_numbers(sorted({hashed for listed in hashes.values() for hashed in listed}))
     return {
-        (feature, hashed): frozenset({texts.FIRST + index, *plain[hashed]})
+        (feature, hashed): frozenset({texts.PLAIN + index, *plain[hashed]})
         for feature, listed in hashes.items()
         for index, hashed in enumerate(listed)
     }

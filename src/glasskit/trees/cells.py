@@ -34,7 +34,7 @@ def of_numbers(column: Column, name: str) -> Numbers:
 
 def of_texts(column: Column, name: str, hashes: Sequence[int]) -> Numbers:
     """A column of categories, texts or whole numbers, as `texts.number` numbers them. Raises BadInput."""
-    if column.dtype.kind in "fiu" and texts.are_categories(column.astype(np.float64)):
+    if column.dtype.kind in "fiu" and texts.are_plain(column.astype(np.float64)):
         return column.astype(np.float64)
     known: dict[str | int, int] = {}
     found = np.empty(len(column), dtype=np.float64)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from glasskit.trees import ensembles
+from glasskit.trees import ensembles, errors
 
 Matrix = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -21,6 +21,8 @@ Indices = npt.NDArray[np.int64]
 
 _CELLS_AT_ONCE = 1 << 21
 _NO_CATEGORY = -1
+_MOST_PLACES = 1 << 29
+"""What the tables of all category sets may take, in bytes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,8 +45,14 @@ class Forest:
 
 
 def flatten(ensemble: ensembles.Ensemble) -> Forest:
-    """The ensemble as one forest, ready to be walked."""
+    """The ensemble as one forest, ready to be walked. Raises ModelUnsupported for sets of enormous categories."""
     trees = ensemble.trees
+    n_places = sum(max(members, default=0) for tree in trees for members in tree.categories.values())
+    if n_places > _MOST_PLACES:
+        raise errors.ModelUnsupported(
+            f"A model whose category sets need {n_places >> 20} MiB of tables",
+            "Number the categories from 0 up.",
+        )
     sizes = np.array([tree.n_nodes for tree in trees], dtype=np.int64)
     roots = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64) if trees else sizes
 
@@ -122,6 +130,14 @@ def goes_left(forest: Forest, rows: Matrix) -> Bools:
         codes = _categories(rows[:, forest.feature[node]], lowest=-1.0 if truncated else 0.0)
         by_value[:, node] = table[np.where(codes < len(table), codes, _NO_CATEGORY)]
     return np.where(counts_as_missing, forest.default_left, by_value)
+
+
+def goes_left_in_parts(forest: Forest, rows: Matrix) -> Bools:
+    """`goes_left` of many rows, in parts: one byte per row and node is all the memory that it takes."""
+    left = np.empty((len(rows), len(forest.feature)), dtype=np.bool_)
+    for part in chunks(len(rows), len(forest.feature)):
+        left[part] = goes_left(forest, rows[part])
+    return left
 
 
 def _as_compared(forest: Forest, rows: Matrix) -> Matrix:

@@ -22,7 +22,9 @@ class Reference:
     def __init__(self, forest: evaluate.Forest, background: Matrix | None = None) -> None:
         self._forest = forest
         self._background = background
-        self._background_left = None if background is None else evaluate.goes_left(forest, background)
+        self._background_left = (
+            None if background is None else evaluate.goes_left_in_parts(forest, background)
+        )
 
     @property
     def size_bytes(self) -> int:

@@ -110,13 +110,16 @@ def _from_table(table: Table, feature_names: Sequence[str], reading: Reading) ->
 
 def _found(table: Table, feature_names: Sequence[str]) -> list[str]:
     """The table's own names of the model's features; LightGBM writes blanks in names as underscores."""
+    keys, wanted = list(table.columns), set(feature_names)
     present: dict[str, list[str]] = {}
-    for key in table.columns:
-        present.setdefault(str(key), []).append(key)
-    if any(name not in present for name in feature_names):
-        for key in table.columns:
-            if "_".join(str(key).split(" ")) not in present:
-                present["_".join(str(key).split(" "))] = [key]
+    for key in keys:
+        if str(key) in wanted:
+            present.setdefault(str(key), []).append(key)
+    wanted -= set(present)
+    if wanted:
+        for key in keys:
+            if str(key).replace(" ", "_") in wanted:
+                present.setdefault(str(key).replace(" ", "_"), []).append(key)
     absent = [name for name in feature_names if name not in present]
     if absent:
         raise errors.BadInput(

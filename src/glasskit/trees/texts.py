@@ -2,51 +2,44 @@
 
 CatBoost stores no category, only the low 32 bits of CityHash64 (version 1.0) of its text; a whole
 number is its decimal text. An ensemble that was trained so carries, for each such feature, the hashes
-its splits ask for. A text becomes `FIRST + i` when it has the i-th hash, `FIRST + n` when it has
-none; whole numbers from 0 up to `MOST_PLAIN` stand for themselves, so that tables of numbers need
-no translation. Translating twice changes nothing.
+its splits ask for. A text becomes `PLAIN + i` when it has the i-th of n hashes, `PLAIN + n` when it has
+none of them. Whole numbers from 0 up to `PLAIN` stand for themselves, other ones are texts: so tables of small
+numbers need no translation, and sets stay small.
 
 CityHash: Geoff Pike and Jyrki Alakuijala, "CityHash", 2011.
 """
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-FIRST = (1 << 24) - (1 << 16)
-"""The number of the first hash; the numbers from here to 2**24 are no plain categories."""
+PLAIN = 1 << 12
+"""Whole numbers below this are categories as they are; the hashes' numbers begin here."""
 
 MOST_HASHES = (1 << 16) - 1
-MOST_PLAIN = 1 << 20
-"""Whole numbers below this are categories as they are; larger and negative ones are read as texts."""
 
 _MASK = (1 << 64) - 1
 _LOW = (1 << 32) - 1
 _K0, _K1, _K2, _K3 = 0xC3A5C85C97CB3127, 0xB492B66FBE98F273, 0x9AE16A3B2F90404F, 0xC949D7C7509E6557
 _MULTIPLIER = 0x9DDFEA08EB382D69
 
-Words: TypeAlias = npt.NDArray[np.uint64]
-
 
 def number(value: str | int, hashes: Sequence[int]) -> int:
     """The category that a text, or a whole number, is to sets made of these hashes."""
-    if isinstance(value, int) and are_categories(np.array([value], dtype=np.float64)):
+    if isinstance(value, int) and 0 <= value < PLAIN:
         return value
     hashed = city_hash(str(value).encode())
-    return FIRST + (hashes.index(hashed) if hashed in hashes else len(hashes))
+    return PLAIN + (hashes.index(hashed) if hashed in hashes else len(hashes))
 
 
-def are_categories(numbers: npt.NDArray[np.float64]) -> bool:
-    """Whether all these numbers are categories as they stand, and no texts written as numbers."""
-    in_range = ((numbers >= 0) & (numbers < MOST_PLAIN)) | (
-        (numbers >= FIRST) & (numbers < FIRST + (1 << 16))
-    )
-    return bool(np.all(in_range & (numbers == np.floor(numbers))))
+def are_plain(numbers: npt.NDArray[np.float64]) -> bool:
+    """Whether all these numbers are categories as they stand."""
+    return bool(np.all((numbers >= 0) & (numbers < PLAIN) & (numbers == np.floor(numbers))))
 
 
 def city_hash(text: bytes) -> int:
@@ -68,37 +61,17 @@ def city_hash(text: bytes) -> int:
 
 
 def plain_numbers(hashes: Sequence[int]) -> dict[int, list[int]]:
-    """For every hash the whole numbers below `MOST_PLAIN` whose decimal text has it."""
+    """For every hash the whole numbers below `PLAIN` whose decimal text has it."""
     found: dict[int, list[int]] = {hashed: [] for hashed in hashes}
-    wanted = np.array(sorted(found), dtype=np.uint64)
-    for n_digits in range(1, len(str(MOST_PLAIN - 1)) + 1):
-        first = 10 ** (n_digits - 1) if n_digits > 1 else 0
-        numbers = np.arange(first, min(10**n_digits, MOST_PLAIN), dtype=np.uint64)
-        hashed = _of_numbers(numbers, n_digits)
-        for index in np.flatnonzero(np.isin(hashed, wanted)).tolist():
-            found[int(hashed[index])].append(int(numbers[index]))
+    for plain, hashed in enumerate(_hashes_of_plain_numbers()):
+        if hashed in found:
+            found[hashed].append(plain)
     return found
 
 
-def _of_numbers(numbers: Words, n_digits: int) -> Words:
-    """Hashes of many numbers with equally many digits, at most seven: what `_short` does, for all at once."""
-    word = np.uint64
-    digits = [
-        (numbers // word(10 ** (n_digits - 1 - place))) % word(10) + word(48) for place in range(n_digits)
-    ]
-    if n_digits < 4:
-        y = digits[0] + (digits[n_digits >> 1] << word(8))
-        z = word(n_digits) + (digits[-1] << word(2))
-        mixed = (y * word(_K2)) ^ (z * word(_K3))
-        return np.asarray(((mixed ^ (mixed >> word(47))) * word(_K2)) & word(_LOW))
-    head, tail = (
-        four[0] | four[1] << word(8) | four[2] << word(16) | four[3] << word(24)
-        for four in (digits[:4], digits[-4:])
-    )
-    u, multiplier = word(n_digits) + (head << word(3)), word(_MULTIPLIER)
-    a = (u ^ tail) * multiplier
-    b = (tail ^ (a ^ (a >> word(47)))) * multiplier
-    return np.asarray(((b ^ (b >> word(47))) * multiplier) & word(_LOW))
+@functools.cache
+def _hashes_of_plain_numbers() -> tuple[int, ...]:
+    return tuple(city_hash(str(plain).encode()) for plain in range(PLAIN))
 
 
 def _word(text: bytes, at: int) -> int:
