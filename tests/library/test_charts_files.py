@@ -12,10 +12,11 @@ import re
 import struct
 import sys
 import zlib
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -252,3 +253,49 @@ def test_renderers_know_no_chart_and_only_the_picture_maker_imports_late() -> No
         path.name for path in folder.rglob("*.py") if "import_module(" in path.read_text(encoding="utf-8")
     ]
     assert late == ["raster.py"]
+
+
+VALUES = st.one_of(
+    st.floats(),
+    st.text(max_size=20),
+    st.sampled_from([None, True, 10**400, -(10**400), NASTY, b"raw"]),
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=25)
+@given(
+    st.data(), st.integers(1, 5), st.integers(1, 4), st.sampled_from(["logistic", "exp", "identity", "step"])
+)
+def test_whatever_names_and_values_hold_every_file_is_well_formed(
+    data: st.DataObject, n_rows: int, n_features: int, link: str
+) -> None:
+    cells = data.draw(st.lists(VALUES, min_size=n_rows * n_features, max_size=n_rows * n_features))
+    table = np.empty(n_rows * n_features, dtype=object)
+    table[:] = cells
+    names = data.draw(st.lists(st.text(max_size=30), min_size=n_features, max_size=n_features, unique=True))
+    sizes = st.floats(-1e200, 1e200)
+    values = data.draw(arrays.arrays(np.float64, (n_rows, n_features), elements=sizes))
+    whole = explain.Explanation(
+        values=values,
+        base_values=np.zeros(n_rows),
+        data=table.reshape(n_rows, n_features),
+        feature_names=names,
+        link=link,
+    )
+    with np.errstate(over="ignore"):
+        for chart in (
+            charts.waterfall.waterfall(whole.row(0)),
+            charts.force.force(whole.row(0)),
+            charts.summary.bar(whole),
+            charts.summary.beeswarm(whole, max_dots=data.draw(st.sampled_from([0, 9]))),
+            charts.dependence.dependence(whole, names[0], max_points=data.draw(st.sampled_from([0, 9]))),
+            charts.decision.decision(whole, marked=[0]),
+            charts.cohorts.cohorts({names[0]: whole}),
+            charts.counterfactual.side_by_side(whole.row(0), whole.row(n_rows - 1)),
+        ):
+            drawing = chart.to_svg()
+            ElementTree.fromstring(drawing)
+            assert not re.search(r'="[^"]*\b(nan|inf)\b', re.sub(r' data-name="[^"]*"', "", drawing))
+            chart.to_html().encode()
+            json.loads(chart.to_json())

@@ -271,11 +271,12 @@ def _places(column: list[object]) -> tuple[list[float | None], tuple[str, ...]]:
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    number = words.as_float(value) if isinstance(value, int | float) else math.nan
+    return number if math.isfinite(number) else None
 
 
 def _is_missing(value: object) -> bool:
-    return value is None or (isinstance(value, float) and not math.isfinite(value))
+    return value is None or (isinstance(value, int | float) and not math.isfinite(words.as_float(value)))
 
 
 def _position(explanation: Explanation, name: str) -> int:

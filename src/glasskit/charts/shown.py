@@ -5,10 +5,11 @@ from __future__ import annotations
 import abc
 import dataclasses
 import json
+import math
 import os
 import pathlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from glasskit.charts import axes, page, raster, tables
@@ -60,8 +61,8 @@ class Shown(abc.ABC):
         return dataclasses.asdict(cast(Any, self))
 
     def to_json(self) -> str:
-        """The chart's data as JSON; halves of characters, which UTF-8 cannot hold, are escaped."""
-        text = json.dumps(self.as_dict(), ensure_ascii=False, allow_nan=False)
+        """The chart's data as JSON. Predictions that are infinite are null, halves of characters are escaped."""
+        text = json.dumps(_finite(self.as_dict()), ensure_ascii=False, allow_nan=False)
         return _HALVES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
     def to_svg(self, **look: Any) -> str:
@@ -130,6 +131,15 @@ class Shown(abc.ABC):
             title="Chart",
             frameborder="0",
         )
+
+
+def _finite(data: object) -> object:
+    """The data with null for what JSON has no number for."""
+    if isinstance(data, float):
+        return data if math.isfinite(data) else None
+    if isinstance(data, Mapping):
+        return {name: _finite(part) for name, part in data.items()}
+    return [_finite(part) for part in data] if isinstance(data, list | tuple) else data
 
 
 def _look(asked: dict[str, Any]) -> Look:

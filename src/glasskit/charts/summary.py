@@ -261,7 +261,8 @@ def _numbers(column: Sequence[object] | npt.NDArray[np.generic]) -> Floats:
         return column.astype(np.float64)
     listed = column.tolist() if isinstance(column, np.ndarray) else column
     return np.array(
-        [float(value) if isinstance(value, int | float) else np.nan for value in listed], dtype=np.float64
+        [words.as_float(value) if isinstance(value, int | float) else np.nan for value in listed],
+        dtype=np.float64,
     )
 
 

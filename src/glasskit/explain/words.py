@@ -94,8 +94,16 @@ def value(given: object) -> str:
     if isinstance(given, bool) or type(given).__name__ == "bool":
         return "yes" if given else "no"
     if isinstance(given, int | float):
-        return _number(float(given))
+        return _number(as_float(given))
     return str(given).replace("_", " ")
+
+
+def as_float(given: int | float) -> float:
+    """A number as a float; an integer too large to be one is infinite."""
+    try:
+        return float(given)
+    except OverflowError:
+        return math.inf if given > 0 else -math.inf
 
 
 def percent(share: float) -> str:
