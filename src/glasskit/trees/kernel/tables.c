@@ -3,11 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include "columns.h"
+#include "patterns.h"
 #include "tables.h"
 
 enum { LEAVES = 64 };       /* of a tree that are bundled among themselves */
-enum { MOST_BITS = 16 };    /* features on the path of a leaf */
+enum { MOST_BITS = 16 };    /* features on the path of a leaf that gets a table */
 enum { MOST_FEATURES = 128 };
 
 typedef struct {
@@ -37,13 +42,14 @@ typedef struct {
 typedef struct {
     const Model *model;
     Tables *tables;
-    const uint16_t *background; /* [row][column] ranks; NULL for the path's own shares */
+    const uint16_t *background; /* [column][row] ranks; NULL for the path's own shares */
     int64_t n_background;
     double most_states;     /* of a bundle */
     double leaf_states;     /* of a leaf that gets a table at all */
     double most_price;      /* doubles of memory for one operation saved */
     int64_t most_bytes;
-    int64_t room_deep, room_conditions, room_patterns;
+    int64_t room_deep, room_conditions, room_patterns, room_pattern_rows, room_shares;
+    int spills;             /* what does not fit is evaluated without a table */
     int64_t room_bundles, room_steps, room_cells, room_table;
     Leaf *leaves;
     int n_leaves;
@@ -52,8 +58,9 @@ typedef struct {
     int32_t features[MOST_FEATURES];
     int n_features;
     uint64_t asks[LEAVES][MOST_FEATURES / 64]; /* the leaf's features, by number in `features` */
-    double *measure, *work, *phi;
-    uint8_t *pattern_bits;
+    double *measure, *work, *phi, *table;
+    int64_t room_for_table;
+    uint32_t *seen;         /* [n_background]: patterns */
     int failed;
 } Maker;
 
@@ -147,8 +154,10 @@ static Candidate candidate(const Maker *make, uint64_t leaves) {
     return it;
 }
 
-static double effort(const Candidate *it) { return 4.0 + it->n_cells + 0.4 * it->n_steps; }
-static double size(const Candidate *it) { return it->states * it->n_cells; }
+/* The margin is one more cell. */
+static int width_of(int n_features) { return (n_features + WIDTH) / WIDTH * WIDTH; }
+static double effort(const Candidate *it) { return 8.0 + width_of(it->n_cells) + 0.4 * it->n_steps; }
+static double size(const Candidate *it) { return it->states * width_of(it->n_cells); }
 
 /* What a merger costs in memory for every unit of work it saves; HUGE_VAL when it is out of the question. */
 static double price(const Maker *make, const Candidate *a, const Candidate *b) {
@@ -193,8 +202,8 @@ static int merge(const Maker *make, Candidate *all, int n) {
 /* ---- one leaf's patterns ---- */
 
 typedef struct {
-    int32_t feature[MOST_BITS];
-    double share[MOST_BITS];
+    int32_t feature[MOST_DEEP];
+    double share[MOST_DEEP];
     int n;
 } Bits;
 
@@ -207,7 +216,7 @@ static int bit_of(const Bits *bits, int32_t feature) {
 
 static int new_bit_of(Bits *bits, int32_t feature) {
     int known = bit_of(bits, feature);
-    if (known >= 0 || bits->n == MOST_BITS) return known;
+    if (known >= 0 || bits->n == MOST_DEEP) return known;
     bits->feature[bits->n] = feature;
     bits->share[bits->n] = 1.0;
     return bits->n++;
@@ -224,38 +233,32 @@ static int bits_of(const Maker *make, const Leaf *leaf, Bits *bits) {
     return 1;
 }
 
-/* Which of the leaf's features a background row satisfies. */
-static int background_pattern(const Maker *make, const Leaf *leaf, const Bits *bits, int64_t row) {
-    const uint16_t *ranks = make->background + row * make->model->n_columns;
-    int pattern = (1 << bits->n) - 1;
+/* Fills make->seen with the pattern of features that each background row satisfies. */
+static void leaf_patterns(Maker *make, const Leaf *leaf, const Bits *bits) {
+    uint32_t *seen = make->seen, all = (bits->n == 32 ? 0 : 1u << bits->n) - 1u;
+    int64_t n = make->n_background;
+    memset(seen, 0, sizeof(uint32_t) * (size_t)n);
     for (int c = 0; c < leaf->n_conditions; c++) {
         const Node *node = make->model->nodes + leaf->conditions[c].node;
+        const uint16_t *ranks = make->background + node->column * n;
         uint16_t limit = (uint16_t)node->factors; /* see number_ranks */
-        if (!holds(ranks[node->column], limit, leaf->conditions[c].side))
-            pattern &= ~(1 << bit_of(bits, node->feature));
+        uint32_t bit = 1u << bit_of(bits, node->feature);
+        if (leaf->conditions[c].side)
+            for (int64_t r = 0; r < n; r++) seen[r] |= ranks[r] > limit ? 0 : bit;
+        else
+            for (int64_t r = 0; r < n; r++) seen[r] |= ranks[r] > limit ? bit : 0;
     }
-    return pattern;
+    for (int64_t r = 0; r < n; r++) seen[r] = all & ~seen[r];
 }
 
-static void fill_measure(Maker *make, const Leaf *leaf, const Bits *bits) {
-    int n_patterns = 1 << bits->n;
-    double *measure = make->measure;
-    memset(measure, 0, sizeof(double) * (size_t)n_patterns);
-    if (!make->background) {
-        for (int q = 0; q < n_patterns; q++) {
-            measure[q] = 1.0;
-            for (int i = 0; i < bits->n; i++) measure[q] *= q >> i & 1 ? bits->share[i] : 1.0 - bits->share[i];
-        }
-        return;
-    }
-    for (int64_t r = 0; r < make->n_background; r++) measure[background_pattern(make, leaf, bits, r)] += 1.0;
-    for (int q = 0; q < n_patterns; q++) measure[q] /= (double)make->n_background;
-}
-
-/* phi[pattern][bit], by transforming the measure bit by bit at every quadrature node. */
-static void fill_phi(Maker *make, const Walk *walk, double value, int n_bits) {
-    int n_patterns = 1 << n_bits;
+/* phi[pattern][bit] from the path's shares, by transforming the measure bit by bit at every quadrature node. */
+static void phi_from_shares(Maker *make, const Walk *walk, double value, const Bits *bits) {
+    int n_bits = bits->n, n_patterns = 1 << n_bits;
     double *work = make->work;
+    for (int q = 0; q < n_patterns; q++) {
+        make->measure[q] = 1.0;
+        for (int i = 0; i < n_bits; i++) make->measure[q] *= q >> i & 1 ? bits->share[i] : 1.0 - bits->share[i];
+    }
     memset(make->phi, 0, sizeof(double) * (size_t)(n_patterns * n_bits));
     for (int q = 0; q < walk->n_points; q++) {
         double t = walk->t[q], u = walk->u[q], weight = walk->weight[q] * value;
@@ -273,6 +276,26 @@ static void fill_phi(Maker *make, const Walk *walk, double value, int n_bits) {
             for (int p = 0; p < n_patterns; p++) make->phi[p * n_bits + i] += weight * work[p];
         }
     }
+}
+
+static int add_patterns(Maker *make, const Leaf *leaf, const Bits *bits, Deep *deep);
+
+/* phi[pattern][bit] from the background; returns the share of its rows that reach the leaf. */
+static double phi_from_background(Maker *make, const Leaf *leaf, const Bits *bits) {
+    Tables *tables = make->tables;
+    int n_bits = bits->n, all = (1 << n_bits) - 1, width = width_of(n_bits);
+    Deep deep = {.value = leaf->value, .n_bits = n_bits};
+    int64_t before = tables->n_patterns;
+    if (!add_patterns(make, leaf, bits, &deep) || !room((void **)&make->table, &make->room_for_table, table_room(n_bits), sizeof(double))) {
+        make->failed = OUT_OF_MEMORY;
+        return 0.0;
+    }
+    tables->n_patterns = before;
+    const double *table = table_against_background(tables, &deep, width, make->table);
+    for (int c = 0; c <= all; c++)
+        for (int i = 0; i < n_bits; i++) make->phi[(all & ~c) * n_bits + i] = table[(int64_t)c * width + i];
+    int64_t last = before + deep.n_patterns - 1;
+    return tables->patterns[last] == (uint32_t)all ? (double)tables->pattern_rows[last] / (double)make->n_background : 0.0;
 }
 
 /* ---- bundles ---- */
@@ -331,9 +354,15 @@ static void add_leaf(Maker *make, const Walk *walk, const Bundle *bundle, int wh
     Bits bits;
     int place[MOST_BITS];
     bits_of(make, leaf, &bits);
-    fill_measure(make, leaf, &bits);
-    fill_phi(make, walk, leaf->value, bits.n);
-    tables->expected[walk->output] += leaf->value * make->measure[(1 << bits.n) - 1];
+    double reach;
+    if (make->background) {
+        reach = phi_from_background(make, leaf, &bits);
+    } else {
+        phi_from_shares(make, walk, leaf->value, &bits);
+        reach = make->measure[(1 << bits.n) - 1];
+    }
+    if (make->failed) return;
+    tables->expected[walk->output] += leaf->value * reach;
     for (int i = 0; i < bits.n; i++)
         place[i] = cell_of(tables->cells + bundle->first_cell, bundle->n_cells,
                            (int32_t)(bits.feature[i] * make->model->n_outputs + walk->output));
@@ -354,109 +383,163 @@ static void add_leaf(Maker *make, const Walk *walk, const Bundle *bundle, int wh
             uint64_t satisfied = make->axes[digits[i].axis].satisfies[digits[i].example[class]];
             if (!(satisfied >> which & 1)) pattern &= ~(1 << bit_of_digit[i]);
         }
-        double *to = tables->table + bundle->table + (int64_t)state * bundle->n_cells;
+        double *to = tables->table + bundle->table + (int64_t)state * bundle->width;
         for (int i = 0; i < bits.n; i++) to[place[i]] += make->phi[pattern * bits.n + i];
+        if (pattern == (1 << bits.n) - 1) to[bundle->n_cells - 1] = leaf->value;
     }
+}
+
+static int32_t margin_cell(const Model *model, int32_t output) {
+    return (int32_t)(model->n_features * model->n_outputs) + output;
+}
+
+/* A bundle with room for its cells and states, all zero; NULL when it does not fit or memory ran out. */
+static Bundle *new_bundle(Maker *make, int n_cells, int64_t n_states) {
+    Tables *tables = make->tables;
+    int width = width_of(n_cells - 1);
+    int64_t n_table = n_states * width;
+    if (glasskit_tables_bytes(tables) + n_table * (int64_t)sizeof(double) > make->most_bytes) {
+        make->failed = TOO_LARGE;
+        return NULL;
+    }
+    if (!room((void **)&tables->bundles, &make->room_bundles, tables->n_bundles + 1, sizeof(Bundle)) ||
+        !room((void **)&tables->cells, &make->room_cells, tables->n_cells + n_cells, sizeof(int32_t)) ||
+        !room((void **)&tables->table, &make->room_table, tables->n_table + n_table, sizeof(double))) {
+        make->failed = OUT_OF_MEMORY;
+        return NULL;
+    }
+    Bundle *bundle = tables->bundles + tables->n_bundles++;
+    *bundle = (Bundle){.table = tables->n_table, .first_step = (int32_t)tables->n_steps, .width = width,
+                       .first_cell = (int32_t)tables->n_cells, .n_cells = n_cells};
+    memset(tables->table + bundle->table, 0, sizeof(double) * (size_t)n_table);
+    tables->n_cells += n_cells;
+    tables->n_table += n_table;
+    return bundle;
+}
+
+/* A tree that is a single leaf moves the margin alone. */
+static void add_single_leaf(Maker *make, const Walk *walk) {
+    Bundle *bundle = new_bundle(make, 1, 1);
+    if (!bundle) return;
+    make->tables->cells[bundle->first_cell] = margin_cell(make->model, walk->output);
+    make->tables->table[bundle->table] = walk->leaf;
+    make->tables->expected[walk->output] += walk->leaf;
 }
 
 static void add_bundle(Maker *make, const Walk *walk, const Candidate *chosen) {
     Tables *tables = make->tables;
-    int n_states = (int)chosen->states;
-    int64_t n_table = (int64_t)n_states * chosen->n_cells;
-    if (glasskit_tables_bytes(tables) + n_table * (int64_t)sizeof(double) > make->most_bytes) {
-        make->failed = TOO_LARGE;
-        return;
-    }
+    int n_states = (int)chosen->states, n_cells = 0;
+    Bundle *bundle = new_bundle(make, chosen->n_cells + 1, n_states);
+    if (!bundle) return;
     Digit *digits = malloc(sizeof(Digit) * (size_t)make->n_axes);
-    if (!digits || !room((void **)&tables->bundles, &make->room_bundles, tables->n_bundles + 1, sizeof(Bundle)) ||
-        !room((void **)&tables->cells, &make->room_cells, tables->n_cells + chosen->n_cells, sizeof(int32_t)) ||
-        !room((void **)&tables->table, &make->room_table, tables->n_table + n_table, sizeof(double))) {
-        free(digits);
+    if (!digits) {
         make->failed = OUT_OF_MEMORY;
         return;
     }
-    Bundle bundle = {.table = tables->n_table, .first_cell = (int32_t)tables->n_cells, .n_cells = chosen->n_cells};
-    int32_t *cells = tables->cells + bundle.first_cell;
-    int n_cells = 0;
+    int32_t *cells = tables->cells + bundle->first_cell;
     for (int f = 0; f < make->n_features; f++)
         for (uint64_t rest = chosen->leaves; rest; rest &= rest - 1)
             if (make->asks[__builtin_ctzll(rest)][f / 64] >> (f % 64) & 1) {
                 cells[n_cells++] = (int32_t)(make->features[f] * make->model->n_outputs + walk->output);
                 break;
             }
+    cells[n_cells] = margin_cell(make->model, walk->output);
     int n_digits = digits_of(make, chosen->leaves, digits);
-    add_steps(make, &bundle, digits, n_digits);
-    memset(tables->table + bundle.table, 0, sizeof(double) * (size_t)n_table);
-    tables->n_cells += n_cells;
-    tables->n_table += n_table;
+    add_steps(make, bundle, digits, n_digits);
     for (uint64_t rest = chosen->leaves; rest && !make->failed; rest &= rest - 1)
-        add_leaf(make, walk, &bundle, __builtin_ctzll(rest), digits, n_digits, n_states);
-    tables->bundles[tables->n_bundles++] = bundle;
+        add_leaf(make, walk, bundle, __builtin_ctzll(rest), digits, n_digits, n_states);
     free(digits);
 }
 
-/* ---- leaves too deep for a table ---- */
+/* ---- leaves without a table ---- */
 
 /* The background's distinct patterns at a leaf, by sorting: measure[] would have to hold all 2^k. */
 static int by_number(const void *a, const void *b) {
-    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
     return (x > y) - (x < y);
 }
 
+/* How many background rows have which pattern: by counting where there are few patterns, else by sorting. */
 static int add_patterns(Maker *make, const Leaf *leaf, const Bits *bits, Deep *deep) {
     Tables *tables = make->tables;
-    int64_t n = make->n_background;
-    int32_t *seen = malloc(sizeof(int32_t) * (size_t)n);
-    if (!seen || !room((void **)&tables->patterns, &make->room_patterns, tables->n_patterns + n, sizeof(Pattern))) {
-        free(seen);
+    int64_t n = make->n_background, most = bits->n < 31 && n > (1 << bits->n) ? 1 << bits->n : n;
+    if (!room((void **)&tables->patterns, &make->room_patterns, tables->n_patterns + most + PATTERNS, sizeof(uint32_t)) ||
+        !room((void **)&tables->pattern_rows, &make->room_pattern_rows, tables->n_patterns + most + PATTERNS, sizeof(uint32_t)))
         return 0;
+    uint32_t *patterns = tables->patterns + tables->n_patterns, *rows = tables->pattern_rows + tables->n_patterns;
+    uint32_t *seen = make->seen;
+    int64_t found = 0;
+    leaf_patterns(make, leaf, bits);
+    if (most < n) {
+        uint32_t *counts = (uint32_t *)make->work;
+        memset(counts, 0, sizeof(uint32_t) * (size_t)most);
+        for (int64_t r = 0; r < n; r++) counts[seen[r]]++;
+        for (int64_t q = 0; q < most; q++)
+            if (counts[q]) {
+                patterns[found] = (uint32_t)q;
+                rows[found++] = counts[q];
+            }
+    } else {
+        qsort(seen, (size_t)n, sizeof(uint32_t), by_number);
+        for (int64_t from = 0, to; from < n; from = to) {
+            for (to = from; to < n && seen[to] == seen[from]; to++) continue;
+            patterns[found] = seen[from];
+            rows[found++] = (uint32_t)(to - from);
+        }
     }
-    for (int64_t r = 0; r < n; r++) seen[r] = background_pattern(make, leaf, bits, r);
-    qsort(seen, (size_t)n, sizeof(int32_t), by_number);
     deep->first_pattern = tables->n_patterns;
-    for (int64_t from = 0, to; from < n; from = to) {
-        for (to = from; to < n && seen[to] == seen[from]; to++) continue;
-        tables->patterns[tables->n_patterns++] = (Pattern){seen[from], (double)(to - from) / (double)n};
-    }
-    deep->n_patterns = tables->n_patterns - deep->first_pattern;
-    free(seen);
+    deep->n_patterns = (int32_t)found;
+    tables->n_patterns += found;
     return 1;
 }
 
-static void add_deep(Maker *make, const Walk *walk, const Leaf *leaf, const Bits *bits) {
+static int make_room_for_deep(Maker *make, const Leaf *leaf, const Bits *bits) {
     Tables *tables = make->tables;
-    if (!room((void **)&tables->deep, &make->room_deep, tables->n_deep + 1, sizeof(Deep)) ||
-        !room((void **)&tables->conditions, &make->room_conditions, tables->n_conditions + leaf->n_conditions,
-              sizeof(DeepCondition))) {
+    return room((void **)&tables->deep, &make->room_deep, tables->n_deep + 1, sizeof(Deep)) &&
+           room((void **)&tables->conditions, &make->room_conditions, tables->n_conditions + leaf->n_conditions,
+                sizeof(DeepCondition)) &&
+           room((void **)&tables->shares, &make->room_shares, tables->n_shares + bits->n, sizeof(double)) &&
+           room((void **)&tables->cells, &make->room_cells, tables->n_cells + bits->n + 1, sizeof(int32_t));
+}
+
+static void add_deep(Maker *make, const Walk *walk, const Leaf *leaf) {
+    Tables *tables = make->tables;
+    Bits bits;
+    if (!bits_of(make, leaf, &bits) || (!make->background && bits.n > MOST_SHARES)) {
+        make->failed = TOO_LARGE;
+        return;
+    }
+    if (!make_room_for_deep(make, leaf, &bits)) {
         make->failed = OUT_OF_MEMORY;
         return;
     }
-    Deep deep = {.value = leaf->value, .n_bits = bits->n, .n_conditions = leaf->n_conditions,
-                 .first_condition = tables->n_conditions, .n_points = walk->n_points};
+    Deep deep = {.value = leaf->value, .n_bits = bits.n, .n_conditions = leaf->n_conditions,
+                 .walk = (int32_t)(walk - make->model->walks), .first_condition = tables->n_conditions,
+                 .first_share = tables->n_shares, .first_cell = tables->n_cells, .before = tables->n_bundles};
     double reach = 1.0;
-    memcpy(deep.t, walk->t, sizeof deep.t);
-    memcpy(deep.weight, walk->weight, sizeof deep.weight);
-    for (int i = 0; i < bits->n; i++) {
-        deep.cells[i] = (int32_t)(bits->feature[i] * make->model->n_outputs + walk->output);
-        deep.share[i] = bits->share[i];
-        reach *= bits->share[i];
+    for (int i = 0; i < bits.n; i++) {
+        tables->cells[tables->n_cells++] = (int32_t)(bits.feature[i] * make->model->n_outputs + walk->output);
+        if (!make->background) tables->shares[tables->n_shares++] = bits.share[i];
+        reach *= bits.share[i];
     }
+    tables->cells[tables->n_cells++] = margin_cell(make->model, walk->output);
     for (int c = 0; c < leaf->n_conditions; c++) {
         const Node *node = make->model->nodes + leaf->conditions[c].node;
         tables->conditions[tables->n_conditions++] =
             (DeepCondition){node->column, (uint16_t)node->factors, (uint8_t)leaf->conditions[c].side,
-                            (uint8_t)bit_of(bits, node->feature)};
+                            (uint8_t)bit_of(&bits, node->feature)};
     }
     if (make->background) {
-        if (!add_patterns(make, leaf, bits, &deep)) make->failed = OUT_OF_MEMORY;
+        if (!add_patterns(make, leaf, &bits, &deep)) make->failed = OUT_OF_MEMORY;
         else {
-            const Pattern *last = tables->patterns + tables->n_patterns - 1;
-            reach = last->pattern == (1 << bits->n) - 1 ? last->weight : 0.0;
+            int64_t last = tables->n_patterns - 1;
+            uint32_t all = (bits.n == 32 ? 0 : 1u << bits.n) - 1u;
+            reach = tables->patterns[last] == all ? (double)tables->pattern_rows[last] / (double)make->n_background : 0.0;
         }
     }
     tables->expected[walk->output] += leaf->value * reach;
     tables->deep[tables->n_deep++] = deep;
-    if (glasskit_tables_bytes(tables) > make->most_bytes) make->failed = TOO_LARGE;
+    if (!make->spills && glasskit_tables_bytes(tables) > make->most_bytes) make->failed = TOO_LARGE;
 }
 
 /* ---- trees ---- */
@@ -519,13 +602,19 @@ static void flush(Maker *make, const Walk *walk) {
     int n = 0;
     for (int l = 0; l < make->n_leaves && !make->failed; l++) {
         Bits bits;
-        if (!bits_of(make, make->leaves + l, &bits)) make->failed = TOO_LARGE;
+        int is_short = bits_of(make, make->leaves + l, &bits) && bits.n <= MOST_BITS;
         all[n] = candidate(make, 1ULL << l);
-        if (all[n].states <= make->leaf_states) n++;
-        else if (!make->failed) add_deep(make, walk, make->leaves + l, &bits);
+        if (is_short && all[n].states <= make->leaf_states) n++;
+        else add_deep(make, walk, make->leaves + l);
     }
     if (!make->failed) n = merge(make, all, n);
-    for (int i = 0; i < n && !make->failed; i++) add_bundle(make, walk, all + i);
+    for (int i = 0; i < n && !make->failed; i++) {
+        add_bundle(make, walk, all + i);
+        if (make->failed != TOO_LARGE || !make->spills) continue;
+        make->failed = 0;
+        for (uint64_t rest = all[i].leaves; rest && !make->failed; rest &= rest - 1)
+            add_deep(make, walk, make->leaves + __builtin_ctzll(rest));
+    }
     make->n_leaves = 0;
 }
 
@@ -557,7 +646,7 @@ static Node *number_ranks(const Tables *tables) {
 }
 
 static void forget(Tables *tables) {
-    tables->n_deep = tables->n_conditions = tables->n_patterns = 0;
+    tables->n_deep = tables->n_conditions = tables->n_patterns = tables->n_shares = 0;
     tables->n_bundles = tables->n_steps = tables->n_cells = tables->n_table = 0;
     memset(tables->expected, 0, sizeof(double) * (size_t)tables->model->n_outputs);
 }
@@ -567,9 +656,11 @@ static int make_tables(Maker *make) {
     Condition path[DEEPEST];
     for (int64_t w = 0; w < model->n_walks && !make->failed; w++) {
         const Walk *walk = model->walks + w;
-        if (!walk->counts) make->failed = TOO_LARGE;
-        else if (!walk->n_nodes) make->tables->expected[walk->output] += walk->leaf;
-        else {
+        if (!walk->counts) {
+            if (!make->background) make->failed = TOO_LARGE; /* a walk alone has not all its quadrature nodes */
+        } else if (!walk->n_nodes) {
+            add_single_leaf(make, walk);
+        } else {
             gather(make, walk, (int32_t)walk->first, path, 0);
             if (make->n_leaves && !make->failed) flush(make, walk);
         }
@@ -588,6 +679,8 @@ PUBLIC void glasskit_free_tables(Tables *tables) {
     free(tables->deep);
     free(tables->conditions);
     free(tables->patterns);
+    free(tables->pattern_rows);
+    free(tables->shares);
     free(tables->bundles);
     free(tables->steps);
     free(tables->cells);
@@ -605,10 +698,85 @@ static uint16_t *background_ranks(const Tables *tables, const double *background
     for (int64_t r = 0; columns && ranks && r < n; r++) {
         fill_row(model, background + r * model->n_features, columns, 1);
         for (int64_t c = 0; c < model->n_columns; c++)
-            ranks[r * model->n_columns + c] = rank_of(tables, c, columns[c]);
+            ranks[c * n + r] = rank_of(tables, c, columns[c]);
     }
     free(columns);
     return ranks;
+}
+
+/* s! r! / (s + r + 1)! */
+static double order_weight(int s, int r) {
+    double ways = 1.0; /* s + r over s */
+    for (int i = 1; i <= s; i++) ways = ways * (r + i) / i;
+    return 1.0 / ((s + r + 1) * ways);
+}
+
+static void weigh_orders(Tables *tables) {
+    for (int b = 0; b <= MOST_DEEP; b++)
+        for (int a = 0; a <= MOST_DEEP; a++) {
+            tables->met[b][a] = a ? order_weight(a - 1, b) : 0.0;
+            tables->unmet[b][a] = b ? order_weight(b - 1, a) : 0.0;
+        }
+}
+
+/* What a table of its own would take for every leaf below that has at most so many patterns, in doubles. */
+static double separate_size(const Model *model, int32_t at, int32_t *tests, int n_features, double most_patterns) {
+    const Node *node = model->nodes + at;
+    double sum = 0.0;
+    if (tests[node->feature]++ == 0) n_features++;
+    for (int side = 0; side < 2; side++) {
+        double n_patterns = ldexp(1.0, n_features);
+        if (node->child[side] >= 0) sum += separate_size(model, node->child[side], tests, n_features, most_patterns);
+        else if (n_patterns <= most_patterns) sum += n_patterns * width_of(n_features);
+    }
+    tests[node->feature]--;
+    return sum;
+}
+
+/* Larger bundles are quicker: begins with large ones and goes down until they fit. */
+static int try_limits(Maker *make) {
+    static const struct { double bundle, leaf, price; } limits[] = {
+        {2048, 4096, 1000}, {512, 4096, 200}, {256, 2048, 50}, {128, 1024, 10}, {64, 128, 5}};
+    enum { N_LIMITS = sizeof limits / sizeof *limits };
+    const Model *model = make->model;
+    int32_t *tests = calloc((size_t)model->n_features + 1, sizeof(int32_t));
+    if (!tests) return OUT_OF_MEMORY;
+    int failed = TOO_LARGE;
+    for (int i = 0; i < N_LIMITS && failed == TOO_LARGE; i++) {
+        int is_last = i == N_LIMITS - 1;
+        double size = 0.0;
+        for (int64_t w = 0; w < model->n_walks && !is_last; w++)
+            if (model->walks[w].counts && model->walks[w].n_nodes)
+                size += separate_size(model, (int32_t)model->walks[w].first, tests, 0, limits[i].leaf);
+        if (size * sizeof(double) > 2.0 * (double)make->most_bytes) continue; /* not worth trying */
+        make->failed = make->n_leaves = 0;
+        make->most_states = limits[i].bundle;
+        make->leaf_states = limits[i].leaf;
+        make->most_price = limits[i].price;
+        make->spills = is_last && make->background;
+        forget(make->tables);
+        failed = make_tables(make);
+        if (!failed && !make->background && make->tables->n_deep * 20 > model->n_nodes) failed = TOO_LARGE;
+    }
+    free(tests);
+    return failed;
+}
+
+enum { LARGE_PAGE = 2 << 20 };
+
+/* Moves the table to whole cache lines and, where there are any, to large pages: rows jump about in it. */
+static int settle(Tables *tables) {
+    size_t n_bytes = sizeof(double) * (size_t)tables->n_table, page = n_bytes < LARGE_PAGE ? 64 : LARGE_PAGE;
+    size_t rounded = (n_bytes + page - 1) / page * page;
+    double *settled = aligned_alloc(page, rounded ? rounded : page);
+    if (!settled) return OUT_OF_MEMORY;
+#if defined(MADV_HUGEPAGE)
+    if (page == LARGE_PAGE) madvise(settled, rounded, MADV_HUGEPAGE); /* a hint: it may be refused */
+#endif
+    if (n_bytes) memcpy(settled, tables->table, n_bytes);
+    free(tables->table);
+    tables->table = settled;
+    return 0;
 }
 
 /* The tables of a model in at most so many bytes, or NULL: *why says whether memory ran out or they would be
@@ -619,6 +787,7 @@ PUBLIC Tables *glasskit_tables(const Model *model, const double *background, int
     *why = OUT_OF_MEMORY;
     if (!tables) return NULL;
     tables->model = model;
+    tables->n_background = n_background;
     tables->expected = calloc((size_t)model->n_outputs, sizeof(double));
     Model ranked = *model;
     Maker make = {.model = &ranked, .tables = tables, .n_background = n_background, .most_bytes = most_bytes};
@@ -632,30 +801,15 @@ PUBLIC Tables *glasskit_tables(const Model *model, const double *background, int
     make.measure = malloc(sizeof(double) * n_patterns);
     make.work = malloc(sizeof(double) * n_patterns);
     make.phi = malloc(sizeof(double) * n_patterns * MOST_BITS);
+    make.seen = malloc(sizeof(uint32_t) * (size_t)(n_background + 1));
     if (!make.failed && (!ranked.nodes || (background && !ranks) || !make.leaves || !make.axes ||
-                         !make.measure || !make.work || !make.phi))
+                         !make.measure || !make.work || !make.phi || !make.seen))
         make.failed = OUT_OF_MEMORY;
-    for (int a = 0; a <= MOST_DEEP; a++)
-        for (int b = 0; b <= MOST_DEEP; b++) {
-            double ways = 1.0; /* a + b over a */
-            for (int i = 1; i <= a; i++) ways = ways * (b + i) / i;
-            tables->orders[a][b] = 1.0 / ((a + b + 1) * ways);
-        }
-    /* Larger bundles are quicker: begin with large ones and go down until they fit. */
-    static const struct { double bundle, leaf, price; } limits[] = {
-        {1024, 4096, 400}, {256, 2048, 100}, {128, 1024, 20}, {1, 256, 0}, {1, 1, 0}};
-    int failed = make.failed ? make.failed : TOO_LARGE;
-    for (int i = 0; i < 5 && failed == TOO_LARGE && !(make.failed && i == 0); i++) {
-        make.failed = make.n_leaves = 0;
-        make.most_states = limits[i].bundle;
-        make.leaf_states = limits[i].leaf;
-        make.most_price = limits[i].price;
-        forget(tables);
-        failed = make_tables(&make);
-        if (!failed && !background && tables->n_deep * 20 > model->n_nodes) failed = TOO_LARGE;
-    }
+    weigh_orders(tables);
+    int failed = make.failed ? make.failed : try_limits(&make);
     for (int64_t k = 0; !failed && k < model->n_outputs; k++)
         tables->expected[k] = tables->expected[k] / model->divisor + model->base_scores[k];
+    if (!failed) failed = settle(tables);
     free(ranked.nodes);
     free(ranks);
     free(make.leaves);
@@ -663,6 +817,8 @@ PUBLIC Tables *glasskit_tables(const Model *model, const double *background, int
     free(make.measure);
     free(make.work);
     free(make.phi);
+    free(make.table);
+    free(make.seen);
     *why = failed;
     if (!failed) return tables;
     glasskit_free_tables(tables);
@@ -675,6 +831,7 @@ PUBLIC void glasskit_tables_expected(const Tables *tables, double *expected) {
 
 PUBLIC int64_t glasskit_tables_bytes(const Tables *tables) {
     return tables->n_deep * (int64_t)sizeof(Deep) + tables->n_conditions * (int64_t)sizeof(DeepCondition) +
-           tables->n_patterns * (int64_t)sizeof(Pattern) + tables->n_table * (int64_t)sizeof(double) + tables->n_steps * (int64_t)sizeof(Step) +
+           tables->n_patterns * 2 * (int64_t)sizeof(uint32_t) + tables->n_shares * (int64_t)sizeof(double) +
+           tables->n_table * (int64_t)sizeof(double) + tables->n_steps * (int64_t)sizeof(Step) +
            tables->n_bundles * (int64_t)sizeof(Bundle) + tables->n_cells * (int64_t)sizeof(int32_t);
 }
