@@ -42,17 +42,6 @@ class _Regressor(Protocol):
     def predict(self, X: Floats) -> npt.ArrayLike: ...
 
 
-@runtime_checkable
-class _LightGBMEstimator(Protocol):
-    @property
-    def booster_(self) -> object: ...
-
-
-@runtime_checkable
-class _XGBoostEstimator(Protocol):
-    def get_booster(self) -> object: ...
-
-
 class Explainer:
     """Explains the predictions of a model: `explainer(X)`.
 
@@ -191,13 +180,8 @@ def _trees(model: object, background: Rows | None, space: Space | None) -> trees
         return model
     if isinstance(model, trees.Ensemble):
         return _exact(model, background, space)
-    source = model
-    if isinstance(model, _LightGBMEstimator):
-        source = model.booster_
-    elif isinstance(model, _XGBoostEstimator):
-        source = model.get_booster()
     try:
-        ensemble = trees.load(cast(Any, source))
+        ensemble = trees.load(cast(Any, model))
     except trees.ModelUnsupported:
         if callable(model) or isinstance(model, _Classifier | _Regressor):
             return None

@@ -279,3 +279,27 @@ def test_sets_of_enormous_categories_are_refused_before_they_take_the_memory() -
     )  # fmt: skip
     with pytest.raises(trees.ModelUnsupported, match="MiB of tables"):
         trees.Explainer(trees.Ensemble(trees=(asks,) * 100, feature_names=("a",)))
+
+
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost", "catboost"])
+def test_after_early_stopping_the_trees_are_those_the_estimator_predicts_with(library: str) -> None:
+    random = np.random.default_rng(0)
+    drawn, labels = random.normal(size=(400, 3)), random.integers(0, 2, 400)
+    held_out = [(random.normal(size=(200, 3)), random.integers(0, 2, 200))]
+    if library == "lightgbm":
+        stop = lightgbm.early_stopping(3, verbose=False)
+        model = lightgbm.LGBMClassifier(n_estimators=60, verbose=-1, n_jobs=1)
+        model.fit(drawn, labels, eval_set=held_out, callbacks=[stop])
+    elif library == "xgboost":
+        model = xgboost.XGBClassifier(n_estimators=60, early_stopping_rounds=3, n_jobs=1)
+        model.fit(drawn, labels, eval_set=held_out, verbose=False)
+        assert trees.load(model.get_booster()).trees[len(trees.load(model).trees) :]
+    else:
+        model = catboost.CatBoostClassifier(
+            iterations=60, verbose=0, allow_writing_files=False, thread_count=1
+        )
+        model.fit(drawn, labels, eval_set=held_out, early_stopping_rounds=3)
+    ensemble = trees.load(model)
+    assert len(ensemble.trees) < 60
+    predicted = trees.Explainer(ensemble).predict(drawn)
+    np.testing.assert_allclose(predicted, model.predict_proba(drawn)[:, 1], rtol=0, atol=1e-6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 import tempfile
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from glasskit.trees import catboost, ensembles, errors, lightgbm, portable, scikit, xgboost
 
@@ -27,6 +27,21 @@ class XGBoostBooster(Protocol):
 
 
 @runtime_checkable
+class LightGBMEstimator(Protocol):
+    """A fitted `lightgbm.LGBMClassifier`, `LGBMRegressor` or `LGBMRanker`."""
+
+    @property
+    def booster_(self) -> LightGBMBooster: ...
+
+
+@runtime_checkable
+class XGBoostEstimator(Protocol):
+    """A fitted `xgboost.XGBClassifier`, `XGBRegressor`, `XGBRanker` or one of its forests."""
+
+    def get_booster(self) -> Any: ...
+
+
+@runtime_checkable
 class CatBoostModel(Protocol):
     """A fitted `catboost.CatBoost`, `CatBoostClassifier`, `CatBoostRegressor` or `CatBoostRanker`."""
 
@@ -43,13 +58,24 @@ class ScikitEstimator(Protocol):
     def get_params(self) -> dict[str, object]: ...
 
 
-Source = str | pathlib.Path | bytes | LightGBMBooster | XGBoostBooster | CatBoostModel | ScikitEstimator
+Source = (
+    str
+    | pathlib.Path
+    | bytes
+    | LightGBMBooster
+    | LightGBMEstimator
+    | XGBoostBooster
+    | XGBoostEstimator
+    | CatBoostModel
+    | ScikitEstimator
+)
 
 
 def load(source: Source) -> ensembles.Ensemble:
     """The ensemble in a model file (path), a model's text or bytes, a fitted booster or estimator.
 
     LightGBM text, XGBoost JSON, XGBoost UBJ, CatBoost JSON and the portable form are told apart by their content.
+    After early stopping the trees are those that the object predicts with.
     """
     if isinstance(source, pathlib.Path):
         return _from_bytes(source.read_bytes())
@@ -60,6 +86,10 @@ def load(source: Source) -> ensembles.Ensemble:
         return _from_bytes(source.encode() if is_text else pathlib.Path(source).read_bytes())
     if isinstance(source, LightGBMBooster):
         return lightgbm.from_text(source.model_to_string())
+    if isinstance(source, LightGBMEstimator):
+        return lightgbm.from_text(source.booster_.model_to_string())
+    if isinstance(source, XGBoostEstimator):
+        return load(_as_the_estimator_predicts(source.get_booster()))
     if isinstance(source, XGBoostBooster):
         return xgboost.from_ubj(bytes(source.save_raw(raw_format="ubj")))
     if isinstance(source, CatBoostModel):
@@ -67,6 +97,13 @@ def load(source: Source) -> ensembles.Ensemble:
     if scikit.is_estimator(source):
         return scikit.from_estimator(source)
     raise errors.ModelUnsupported(f"A {type(source).__name__}", "Give a model file, its text or a booster.")
+
+
+def _as_the_estimator_predicts(booster: Any) -> XGBoostBooster:
+    """XGBoost's estimators predict with the trees up to the best iteration, its Booster with all."""
+    best = booster.attr("best_iteration")
+    kept: XGBoostBooster = booster if best is None else booster[: int(best) + 1]
+    return kept
 
 
 def _from_bytes(data: bytes) -> ensembles.Ensemble:
