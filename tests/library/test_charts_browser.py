@@ -219,6 +219,44 @@ def test_charts_on_one_page_do_not_touch_each_other(browser: Browser, tmp_path: 
     assert browser.complaints() == []
 
 
+def heard(browser: Browser) -> list[tuple[str, str, str]]:
+    """(role, name, description) of what a screen reader finds."""
+    found = browser.ask("Accessibility.getFullAXTree")["nodes"]
+    return [
+        (
+            node["role"]["value"],
+            node.get("name", {}).get("value", ""),
+            node.get("description", {}).get("value", ""),
+        )
+        for node in found
+        if not node.get("ignored")
+    ]
+
+
+def test_a_screen_reader_finds_the_chart_its_marks_and_its_table(
+    browser: Browser, tmp_path: pathlib.Path
+) -> None:
+    chart = charts.waterfall.waterfall(explanation().row(3))
+    browser.open(chart.save(tmp_path / "page.html"))
+    browser.value("document.querySelector('details').open = true")
+    found = heard(browser)
+    (described,) = [
+        said for role, name, said in found if role == "group" and name == "From baseline to prediction"
+    ]
+    assert f"{chart.prediction_text} predicted" in described
+    assert len([name for role, name, _ in found if role == "image" and name]) == len(chart.steps)
+    assert len([name for role, name, _ in found if role == "rowheader"]) == len(chart.steps)
+    assert [name for role, name, _ in found if role == "table"] == [chart.table().caption]
+    assert ("button", "raises the risk", "") in found
+    text = charts.texts.highlighted(explain.texts.explain(lambda some: list(map(len, some)), "one two"))
+    browser.open(text.save(tmp_path / "text.html"))
+    browser.value("document.querySelector('.mark').focus()")
+    said = browser.value(
+        "document.getElementById(document.activeElement.getAttribute('aria-describedby')).textContent"
+    )
+    assert said.startswith("one\n+")
+
+
 def pages() -> dict[str, charts.shown.Shown]:
     whole = explanation()
     one = whole.row(0)

@@ -28,7 +28,13 @@ document.querySelectorAll(".chart").forEach((chart, number) => {
     if (svg) mark.setAttribute("role", "img");
     if (svg) mark.setAttribute("aria-label", told.get(mark));
   }
-  if (svg) svg.setAttribute("role", "group");
+  tip.id = `tip-${number}`;
+  if (svg) {
+    const [name, description] = svg.getAttribute("aria-labelledby").split(" ");
+    svg.setAttribute("role", "group");
+    svg.setAttribute("aria-labelledby", name);
+    svg.setAttribute("aria-describedby", description);
+  }
   let current = marks.find(shown);
   if (current) current.setAttribute("tabindex", "0");
 
@@ -48,6 +54,7 @@ document.querySelectorAll(".chart").forEach((chart, number) => {
     tip.textContent = told.get(mark);
     tip.hidden = false;
     mark.classList.add("told");
+    if (!svg) mark.setAttribute("aria-describedby", tip.id);
     place(x, y);
   };
   const go = (mark) => {
