@@ -195,7 +195,8 @@ def test_a_model_is_analysed_in_full_and_its_trees_are_explained_without_asking_
     impact = next(one["value"] for one in post["metrics"] if one["name"] == "DI")
     assert impact == pytest.approx((scores[women] > 0.5).mean() / (scores[~women] > 0.5).mean())
     assert workshop.get(f"{place}/report.pdf").startswith(b"%PDF-")
-    assert "SHAP: 100 %. Tree SHAP on xgboost-model" in log
+    assert "Tree SHAP on xgboost-model" in log
+    assert "SHAP: 100 % (200 of 200)" in log
     none_left(workshop)
 
 

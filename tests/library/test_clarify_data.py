@@ -1,5 +1,7 @@
 """Datasets of an analysis in every format, and rows on their way to a model and back."""
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -246,6 +248,20 @@ def test_rows_are_written_as_the_model_wants_them(kind: str, content: str, recor
     told = {"content_type": kind, "content_template": content or None, "record_template": record or None}
     rows = [(1, 2.5, "a,b"), (2, None, "x")]
     assert list(payloads.bodies(rows, ["a", "b", "c"], predictor(**told))) == [payloads.Body(body, 2)]
+
+
+def test_a_row_without_anything_in_it_still_has_a_line() -> None:
+    (body,) = payloads.bodies([(None,), (-0.5,), (2,)], ["a"], predictor())
+    assert body.content == b'""\n-0.5\n2\n'
+
+
+@given(
+    st.lists(st.tuples(st.text(max_size=6), st.floats(allow_nan=False), st.none()), min_size=1, max_size=9)
+)
+def test_lines_of_csv_are_read_as_what_was_written(rows: list[tuple[str, float, None]]) -> None:
+    (body,) = payloads.bodies(rows, ["a", "b", "c"], predictor())
+    found = list(csv.reader(io.StringIO(body.content.decode(), newline="")))
+    assert [(text, float(number), other) for text, number, other in found] == [(*row[:2], "") for row in rows]
 
 
 def test_a_template_of_one_record_sends_each_on_its_own() -> None:

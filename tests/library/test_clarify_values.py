@@ -46,6 +46,10 @@ def of_booster(model: xgb.Booster, space: models.Space = "prediction") -> models
     return models.Trees(ensemble=trees.load(model), file="model", space=space)
 
 
+def quiet(_done: int, _of: int) -> None:
+    """Tells nobody."""
+
+
 class Function:
     """A model that is a function."""
 
@@ -72,13 +76,13 @@ def test_values_of_a_regression_and_of_log_odds_are_the_shapley_values_by_defini
     rows, _ = table()
     baseline = rows[:4]
     regression = of_booster(booster(objective="reg:squarederror"))
-    found = attributions.of_trees(regression, rows[:9], baseline, use_logit=False)
+    found = attributions.of_trees(regression, rows[:9], baseline, use_logit=False, progress=quiet)
     assert found is not None
     sums_to(found, regression.scores(rows[:9]))
     for row, values in zip(rows[:3], found.values, strict=False):
         assert values == pytest.approx(by_definition(regression.scores, row, baseline), abs=1e-9)
     classes = of_booster(booster())
-    found = attributions.of_trees(classes, rows[:9], baseline, use_logit=True)
+    found = attributions.of_trees(classes, rows[:9], baseline, use_logit=True, progress=quiet)
     assert found is not None
     explainer = trees.Explainer(classes.ensemble)
     for row, values in zip(rows[:3], found.values, strict=False):
@@ -91,7 +95,7 @@ def test_values_of_probabilities_are_those_of_shap_in_that_space() -> None:
 
     rows, _ = table()
     model = booster()
-    found = attributions.of_trees(of_booster(model), rows[:40], rows[40:45], use_logit=False)
+    found = attributions.of_trees(of_booster(model), rows[:40], rows[40:45], use_logit=False, progress=quiet)
     assert found is not None
     oracle = shap.TreeExplainer(model, rows[40:45], model_output="probability")
     assert found.values[:, :, 0] == pytest.approx(oracle.shap_values(rows[:40]), abs=1e-6)
@@ -101,7 +105,7 @@ def test_values_of_probabilities_are_those_of_shap_in_that_space() -> None:
 
 def test_a_row_equal_to_the_baseline_gets_no_share_of_anything() -> None:
     rows, _ = table()
-    found = attributions.of_trees(of_booster(booster()), rows[:1], rows[:1], use_logit=False)
+    found = attributions.of_trees(of_booster(booster()), rows[:1], rows[:1], use_logit=False, progress=quiet)
     assert found is not None
     assert found.values == pytest.approx(np.zeros((1, 5, 1)), abs=1e-12)
 
@@ -113,7 +117,7 @@ def test_trees_with_several_classes_are_asked_instead() -> None:
         {"objective": "multi:softprob", "num_class": 3, "nthread": 1}, xgb.DMatrix(rows, label), 4
     )
     several = of_booster(model)
-    assert attributions.of_trees(several, rows, rows[:1], use_logit=False) is None
+    assert attributions.of_trees(several, rows, rows[:1], use_logit=False, progress=quiet) is None
     found = asked(several, rows[:4], rows[5:7])
     assert (found.method, found.values.shape) == ("exact", (4, 5, 3))
     sums_to(found, several.scores(rows[:4]))
@@ -127,7 +131,7 @@ def asked(model: Any, rows: Floats, baseline: Floats, **changes: Any) -> attribu
         baseline,
         names=[f"x{at}" for at in range(rows.shape[1])],
         asked=config.Shap(**told),
-        progress=lambda _done, _of: None,
+        progress=quiet,
         whose="the model",
         asked_model=True,
     )
@@ -297,9 +301,7 @@ def test_partial_dependence_is_the_mean_of_predictions_with_the_feature_set() ->
     columns = coding.learned(frame)
     matrix = columns.encode(frame)
     model = Function(lambda x: x[:, 0] * 2 + np.where(np.isnan(x[:, 1]), 0, x[:, 1]))
-    age, sex = dependence.curves(
-        model, matrix, columns, ["age", "sex"], grid=3, progress=lambda _done, _of: None
-    )
+    age, sex = dependence.curves(model, matrix, columns, ["age", "sex"], grid=3, progress=quiet)
     assert (age.values, age.is_number) == ((20, 30, 60), True)
     assert age.predictions[0] == pytest.approx([40.5, 60.5, 120.5])
     assert age.distribution == pytest.approx([0.25, 0.25, 0.5])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,7 +49,9 @@ def aggregated(values: Floats, aggregation: config.Aggregation) -> Floats:
     return np.asarray(np.abs(values).mean(axis=0))
 
 
-def of_trees(found: models.Trees, rows: Floats, baseline: Floats, *, use_logit: bool) -> Attributions | None:
+def of_trees(
+    found: models.Trees, rows: Floats, baseline: Floats, *, use_logit: bool, progress: Progress
+) -> Attributions | None:
     """SHAP values by Tree SHAP against every row of the baseline; None where the link of the trees has no way.
 
     In the space of the margin (regression, or log-odds by use_logit) they are the Shapley values of the model. In that of
@@ -69,13 +71,16 @@ def of_trees(found: models.Trees, rows: Floats, baseline: Floats, *, use_logit: 
         space = "prediction"
         what = "exact in the space of the margin, carried over to the prediction against each row of the baseline"
     try:
-        explanation = trees.Explainer(found.ensemble, baseline, space=space).shap_values(rows)
+        explainer = trees.Explainer(found.ensemble, baseline, space=space)
     except trees.ModelUnsupported:
         return None
-    values, bases = explanation.values, explanation.base_values
+    parts = []
+    for start, end in _spans(len(rows)):
+        parts.append(explainer.shap_values(rows[start:end]))
+        progress(end, len(rows))
     return Attributions(
-        values=_wide(values) * scale,
-        expected=np.atleast_1d(bases[0]) * scale,
+        values=np.concatenate([_wide(part.values) for part in parts]) * scale,
+        expected=np.atleast_1d(parts[0].base_values[0]) * scale,
         method="tree_shap",
         account=f"Tree SHAP on {found.file}: {what}.",
         largest_error=0.0,
@@ -102,14 +107,11 @@ def of_model(
         feature_names=names,
         space="log-odds" if asked.use_logit else "prediction",
     )
-    step = max(1, -(-len(rows) // _PARTS))
     parts = []
-    for start in range(0, len(rows), step):
+    for start, end in _spans(len(rows)):
         try:
             parts.append(
-                sampling.kernel_shap(
-                    question, rows[start : start + step], n_samples=n_samples, seed=asked.seed
-                )
+                sampling.kernel_shap(question, rows[start:end], n_samples=n_samples, seed=asked.seed)
             )
         except games.BadPredictions as exc:
             hint = (
@@ -118,7 +120,7 @@ def of_model(
                 else ""
             )
             raise faults.ModelFault(f"{exc}{hint}") from exc
-        progress(min(start + step, len(rows)), len(rows))
+        progress(end, len(rows))
     values = np.concatenate([_wide(part.explanation.values) for part in parts])
     exact = parts[0].method == "exact"
     error = max(float(part.errors.max(initial=0.0)) for part in parts)
@@ -131,6 +133,12 @@ def of_model(
         largest_error=error,
         asked_model=asked_model,
     )
+
+
+def _spans(n_rows: int) -> Iterator[tuple[int, int]]:
+    """Rows in some twenty parts."""
+    step = max(1, -(-n_rows // _PARTS))
+    return ((start, min(start + step, n_rows)) for start in range(0, n_rows, step))
 
 
 def _wide(values: Floats) -> Floats:

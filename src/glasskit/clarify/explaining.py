@@ -58,9 +58,15 @@ def shap(
 ) -> results.Shap:
     """SHAP values of every row. Raises ModelFault."""
     own = found if isinstance(found, models.Trees) else None
-    explained = None
+    explained, told = None, progress(say, "SHAP", lambda: model.n_records)
     if own is not None:
-        explained = attributions.of_trees(own, subject.matrix, subject.baseline, use_logit=asked.use_logit)
+        explained = attributions.of_trees(
+            own,
+            subject.matrix,
+            subject.baseline,
+            use_logit=asked.use_logit,
+            progress=progress(say, "SHAP", lambda: 0),
+        )
     if explained is None:
         explained = attributions.of_model(
             own or model,
@@ -68,11 +74,11 @@ def shap(
             subject.baseline,
             names=subject.columns.names,
             asked=asked,
-            progress=progress(say, "SHAP", lambda: model.n_records),
+            progress=told,
             whose="the model's own trees" if own else "the model",
             asked_model=own is None,
         )
-    say(f"SHAP: 100 %. {explained.account}")
+    say(explained.account)
     names = subject.columns.names
     wanted = subject.features(asked.features, "methods.shap.features_to_explain")
     return results.Shap(
@@ -149,9 +155,13 @@ def _labels(model: asking.Served, n_labels: int) -> tuple[str, ...]:
 def progress(say: subjects.Say, what: str, n_records: Callable[[], int]) -> Callable[[int, int], None]:
     """Tells how far a piece of work is, some twenty times."""
 
+    last = 0
+
     def told(done: int, of: int) -> None:
-        if done < of and done * _LINES // of == (done - 1) * _LINES // of:
+        nonlocal last
+        if done < of and done * _LINES // of == last:
             return
+        last = done * _LINES // of
         records = n_records()
         asked = f", {records:,} records sent to the model" if records else ""
         say(f"{what}: {100 * done // of} % ({done:,} of {of:,}{asked})")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import re
@@ -18,6 +16,7 @@ MOST_BYTES = 5 * 1024 * 1024
 """An endpoint takes 6 MiB; some room is left."""
 
 MOST_RECORDS = 20_000
+_QUOTED = re.compile('[",\r\n]|^\\s|\\s$')
 _PLACE = re.compile(r'"?\$\{(?P<name>[^}]+)\}"?|\$(?P<word>features_kvp|feature_names|features)\b')
 
 
@@ -32,10 +31,10 @@ class Body:
 def bodies(rows: Sequence[Row], names: Sequence[str], predictor: config.Predictor) -> Iterator[Body]:
     """The requests of some rows, in their order, each of a size that an endpoint takes."""
     if predictor.content_type == "text/csv":
-        yield from _packed([_csv(row) for row in rows], "", "")
+        yield from _packed(_csv(rows))
     elif predictor.content_type == "application/jsonlines":
         template = predictor.content_template
-        yield from _packed([_filled(template, row, names) + "\n" for row in rows], "", "")
+        yield from _packed([_filled(template, row, names) + "\n" for row in rows])
     else:
         yield from _json(rows, names, predictor)
 
@@ -47,7 +46,7 @@ def _json(rows: Sequence[Row], names: Sequence[str], predictor: config.Predictor
         for record in records:
             yield Body((before + record + after).encode(), 1)
         return
-    for part in _packed([f"{record}," for record in records], "", ""):
+    for part in _packed([f"{record}," for record in records]):
         yield Body(f"{before}[{part.content.decode().rstrip(',')}]{after}".encode(), part.n_records)
 
 
@@ -59,25 +58,45 @@ def _around(template: str) -> tuple[str, str, str]:
     raise faults.BadConfig("predictor.content_template", "lacks $records or $record.")
 
 
-def _packed(parts: Sequence[str], before: str, after: str) -> Iterator[Body]:
+def _packed(parts: Sequence[str]) -> Iterator[Body]:
     """Parts joined as long as they fit."""
     held: list[bytes] = []
     size = 0
     for part in parts:
         data = part.encode()
         if held and (size + len(data) > MOST_BYTES or len(held) >= MOST_RECORDS):
-            yield Body(before.encode() + b"".join(held) + after.encode(), len(held))
+            yield Body(b"".join(held), len(held))
             held, size = [], 0
         held.append(data)
         size += len(data)
     if held:
-        yield Body(before.encode() + b"".join(held) + after.encode(), len(held))
+        yield Body(b"".join(held), len(held))
 
 
-def _csv(row: Row) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(["" if value is None else value for value in row])
-    return line.getvalue()
+def _csv(rows: Sequence[Row]) -> list[str]:
+    """Lines. The rows of an explanation repeat a few numbers very often, so each is written once and looked up."""
+    known = _Numbers()
+    if rows and len(rows[0]) == 1:  # a line without anything on it would be passed over
+        return [(_cell(row[0]) or '""') + "\n" for row in rows]
+    return [
+        ",".join([known[cell] if type(cell) is float else _cell(cell) for cell in row]) + "\n" for row in rows
+    ]
+
+
+class _Numbers(dict[float, str]):
+    """Numbers -> their shortest text that reads as the same number."""
+
+    def __missing__(self, number: float) -> str:
+        self[number] = repr(number)
+        return self[number]
+
+
+def _cell(value: Any) -> str:
+    """The text of a cell, in quotation marks where it needs them."""
+    if value is None:
+        return ""
+    text = str(value)
+    return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
 
 def _filled(template: str, row: Row, names: Sequence[str]) -> str:
