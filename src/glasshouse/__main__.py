@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from glasshouse.doors import cli
 from glasshouse.kernel import ports
 from glasshouse.kernel.clock import SystemClock
 from glasshouse.kernel.settings import Settings
+
+if TYPE_CHECKING:
+    from glasshouse.kernel.ledger import Entry
+    from glasshouse.kernel.ledger.replaying import Replayed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,6 +32,7 @@ def root() -> cli.Root:
         images=_images,
         analyses=_analyses,
         convert=_convert,
+        rerun=_rerun,
         clock=SystemClock(),
         demos={"credit": _credit},
     )
@@ -37,6 +43,7 @@ def _serve(settings: Settings, announce: Callable[[str], None]) -> int:
     from glasshouse.doors import listen
     from glasshouse.engines.identity import local
     from glasshouse.engines.store import database, postgres, sqlite
+    from glasshouse.kernel import ledger
 
     try:
         return app.serve(settings, announce=announce)
@@ -46,6 +53,7 @@ def _serve(settings: Settings, announce: Callable[[str], None]) -> int:
         sqlite.AlreadyOpen,
         database.WrongSchema,
         postgres.Unusable,
+        ledger.Unusable,
     ) as error:
         raise cli.Failed(str(error)) from error
 
@@ -90,6 +98,24 @@ def _convert(model: Path) -> bytes:
     from glasshouse.kernel import conversion
 
     return conversion.convert(model, app.make_executor(Settings.read()), SystemClock())
+
+
+def _rerun(settings: Settings) -> Callable[[Iterable[Entry]], Iterator[Replayed]]:
+    def rerun(entries: Iterable[Entry]) -> Iterator[Replayed]:
+        from glasshouse import app
+        from glasshouse.capabilities.govern import rerunning
+
+        asked = list(entries)
+        if not asked:
+            return iter(())
+        return rerunning.Rerunner(
+            folder=settings.data / "ledger",
+            executor=app.make_executor(settings),
+            images=app.make_images(settings, lambda _text: None),
+            monotonic=SystemClock().monotonic,
+        ).rerun(asked)
+
+    return rerun
 
 
 def _credit() -> cli.Demo:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from glasshouse.kernel.clock import SystemClock
-from glasshouse.kernel.ledger import Ledger
+from glasshouse.kernel.ledger import Ledger, Unusable
 from glassproof import anchors, ledgers
 from tests.ledger import books
 from tests.support.disks import ForgetfulDisk, PowerCut
@@ -52,7 +52,7 @@ def live(
     """Opens the ledger and works with it until the power is gone."""
     try:
         ledger = Ledger(root, clock=SystemClock(), anchor=lambda _ledger: anchored.append, disk=disk)
-    except PowerCut:
+    except Unusable:
         return
     for number in range(30):
         drafts = [

@@ -230,3 +230,6 @@ class Images(Protocol):
     def known(self) -> tuple[str, ...]: ...
     def environment(self, runtime: Runtime) -> Environment:
         """The runtime's environment, built first if it is not there. Raises errors.Fatal when the build fails."""
+
+    def recorded(self, digest: str) -> Environment | None:
+        """An environment that was built before, if it is still there."""

@@ -20,7 +20,8 @@ class Variant:
     """A production variant and the addresses of its servers that are ready.
 
     explains: with an explainer. records: every decision goes into the ledger before it is answered; `model` is then
-    the model's name, `model_digest` that of its data, `environment` that of what it runs in.
+    the model's name, `model_digest` that of its data, `environment` that of what it runs in, `served` that of all of it
+    together as the ledger keeps it.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Variant:
     model: str = ""
     model_digest: str = ""
     environment: str = ""
+    served: str = ""
 
 
 def written(variants: Iterable[Variant]) -> list[dict[str, Any]]:

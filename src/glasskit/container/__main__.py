@@ -1,4 +1,4 @@
-"""`python -m glasskit.container train | serve | batch`."""
+"""`python -m glasskit.container train | serve | batch | replay`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ def main(arguments: list[str]) -> int:
         from glasskit.container.batch import driver
 
         return driver.main(layout.current().base)
-    sys.stderr.write("usage: python -m glasskit.container train | serve | batch\n")
+    if arguments == ["replay"]:
+        from glasskit.container import replay
+
+        return replay.main()
+    sys.stderr.write("usage: python -m glasskit.container train | serve | batch | replay\n")
     return 2
 
 

@@ -40,7 +40,8 @@ FRAMED = "application/x-glasshouse-decisions"
 BUNDLE_PATH = "/glasshouse/bundle"
 _PROBE_SEED = 20_261_122
 _LENGTH = struct.Struct(">I")
-_NOT_OF_THE_MODEL = frozenset({RECORD})
+_RECORDED = ("content-type", "accept", RECORD, requests.CUSTOM_ATTRIBUTES)
+"""The headers that an answer may depend on, and that are recorded with it."""
 
 
 class DecidingHandler:
@@ -79,18 +80,14 @@ class DecidingHandler:
 
     def invoke(self, request: requests.Request) -> requests.Answer:
         """The answer, in a frame with its decisions where the request has the header RECORD."""
-        asked = requests.Request(
-            body=request.body,
-            headers={name: value for name, value in request.headers.items() if name not in _NOT_OF_THE_MODEL},
-        )
-        answer = self._front.invoke(asked)
+        answer = self._front.invoke(request)
         if request.headers.get(RECORD) is None or not 200 <= answer.status < 300:
             return answer
         on = datetime.date.fromisoformat(request.headers[RECORD])
         head = {
             "content_type": answer.content_type,
             "bundle": self._digest,
-            "decisions": self._decided(asked, answer, on),
+            "decisions": self._decided(request, answer, on),
         }
         text = json.dumps(head).encode()
         return requests.Answer(
@@ -121,6 +118,7 @@ class DecidingHandler:
         said = answer.body.decode("utf-8", "surrogateescape")
         return {
             "input": record,
+            "headers": {name: asked.headers[name] for name in _RECORDED if name in asked.headers},
             "answer": said,
             "subject": self._subject(_document(record)),
             "outcome": self._outcome(_document(said)),

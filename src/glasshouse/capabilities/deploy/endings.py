@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from glasshouse.capabilities.deploy import fleets
+from glasshouse.capabilities.deploy.replicas import Instance
 from glasshouse.capabilities.deploy.supervising import GRACE_S
 from glasshouse.kernel.context import Ports
 from glasshouse.kernel.jobs import folders
-from glasshouse.kernel.ports import Handle
 from glasshouse.kernel.records import Query, Record
 
 CHUNK = 200
@@ -23,12 +23,12 @@ def stop_servers(ports: Ports) -> None:
         if not folders.home_of(ports.settings, record).is_dir():
             continue
         running = [i for _, i in (*_of(record, fleets.SERVING), *_of(record, fleets.NEXT))]
-        for instance in (*running, *record.doc.get(fleets.OLD, ())):
-            if "handle" in instance:
-                ports.server.stop(Handle(instance["handle"]), grace_s=GRACE_S)
+        for instance in (*running, *fleets.retired(record.doc)):
+            if instance.handle is not None:
+                ports.server.stop(instance.handle, grace_s=GRACE_S)
 
 
-def _of(record: Record, member: str) -> Iterator[tuple[dict[str, object], fleets.Instance]]:
+def _of(record: Record, member: str) -> Iterator[tuple[dict[str, object], Instance]]:
     return fleets.instances(record.doc.get(member))
 
 

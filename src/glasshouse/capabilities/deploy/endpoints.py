@@ -7,6 +7,7 @@ going to it, and finishes those it has. A fleet that cannot be built leaves the 
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -74,12 +75,12 @@ def _in_service(doc: dict[str, Any], supervisor: Supervisor) -> Outcome:
     """The switch: one write, after which the door sends requests to the new fleet."""
     now = supervisor.context.ports.clock.now()
     stop_at = now + fleets.handover_s(doc.get("LastDeploymentConfig"))
-    retired = [{**i, "stop_at": stop_at} for _, i in fleets.instances(doc.get(SERVING))]
+    before = [i for _, i in fleets.instances(doc.get(SERVING))]
     patch = {
         SERVING: doc[NEXT],
         routes.ROUTES: supervisor.routes(doc[NEXT]),
         NEXT: None,
-        OLD: [*doc.get(OLD, []), *retired],
+        OLD: fleets.retire(doc, before, stop_at=stop_at),
         "EndpointConfigName": doc[NEXT]["config"],
         "FailureReason": None,
     }
@@ -88,8 +89,8 @@ def _in_service(doc: dict[str, Any], supervisor: Supervisor) -> Outcome:
 
 def _not_built(doc: dict[str, Any], reason: str) -> Outcome:
     """The fleet will not come up: a first one fails the endpoint, a later one is rolled back."""
-    now_old = [{**i, "stop_at": 0.0} for _, i in fleets.instances(doc[NEXT])]
-    patch = {NEXT: None, OLD: [*doc.get(OLD, []), *now_old], "FailureReason": reason[:1024]}
+    old = fleets.retire(doc, (i for _, i in fleets.instances(doc[NEXT])), stop_at=0.0)
+    patch = {NEXT: None, OLD: old, "FailureReason": reason[:1024]}
     if doc.get(SERVING):
         return Move(to="RollingBack", patch=patch, reason=reason)
     return Move(to="Failed", patch=patch, reason=reason, after_s=BUILDING_S)
@@ -117,8 +118,7 @@ def _delete(_record: Record, doc: dict[str, Any], supervisor: Supervisor) -> Out
     """Everything is told to end; the endpoint goes when all of it has."""
     left = [i for _, i in (*fleets.instances(doc.get(SERVING)), *fleets.instances(doc.get(NEXT)))]
     if left:
-        stopping = [{**i, "stop_at": 0.0} for i in left]
-        old = [*doc.get(OLD, []), *stopping]
+        old = fleets.retire(doc, left, stop_at=0.0)
         return Move(patch={SERVING: None, NEXT: None, routes.ROUTES: None, OLD: old})
     _retire(doc, supervisor)
     if doc.get(OLD):
@@ -134,7 +134,7 @@ def _keep(doc: dict[str, Any], supervisor: Supervisor) -> bool:
         for variant in serving["variants"]:
             extra = fleets.resize(serving, variant)
             now = supervisor.context.ports.clock.now()
-            doc[OLD] = [*doc.get(OLD, []), *({**i, "stop_at": now + fleets.HANDOVER_S} for i in extra)]
+            doc[OLD] = fleets.retire(doc, extra, stop_at=now + fleets.HANDOVER_S)
             changed = changed or bool(extra)
         changed = supervisor.carry_on(serving) or changed
     return _retire(doc, supervisor) or changed
@@ -145,14 +145,14 @@ def _retire(doc: dict[str, Any], supervisor: Supervisor) -> bool:
     now = supervisor.context.ports.clock.now()
     left: list[dict[str, Any]] = []
     changed = False
-    for instance in doc.get(OLD, []):
-        if not instance.get("stopped") and instance["stop_at"] <= now:
-            supervisor.stop(instance)
-            instance["stopped"] = changed = True
-        if instance.get("stopped") and supervisor.has_ended(instance):
+    for instance in fleets.retired(doc):
+        if not instance.stopped and (instance.stop_at or 0.0) <= now:
+            instance = dataclasses.replace(supervisor.stop(instance), stopped=True)
+            changed = True
+        if instance.stopped and supervisor.has_ended(instance):
             changed = True
         else:
-            left.append(instance)
+            left.append(instance.written())
     if changed and not left:
         supervisor.forget_models(fleets.model_keys(doc.get(SERVING), doc.get(NEXT)))
     doc[OLD] = left
@@ -163,12 +163,10 @@ def _trouble(fleet: Fleet, supervisor: Supervisor) -> str:
     """Why the fleet will not come up; empty while it may."""
     now = supervisor.context.ports.clock.now()
     for variant, instance in fleets.instances(fleet):
-        if "problem" in instance and not instance.get("handle"):
-            return str(instance["problem"])
-        started = instance.get("first_started_at", now)
-        if instance["exits"] >= MOST_EXITS or (
-            not instance["ready"] and now - started > variant["startup_s"]
-        ):
+        if instance.has_problem:
+            return instance.problem
+        started = now if instance.first_started_at is None else instance.first_started_at
+        if instance.exits >= MOST_EXITS or (not instance.ready and now - started > variant["startup_s"]):
             text = (
                 f"The primary container for production variant {variant['name']} did not pass the ping health "
                 "check. Its log says: "

@@ -2,17 +2,17 @@
 
 An endpoint's document keeps `_serving` (the fleet that answers), `_next` (the one being built) and `_old` (instances
 that finish what they began). A fleet is {"config", "generation", "explainer", "variants"}; a variant has a
-"model_key", which names its copy of the model on this machine, and "instances", each with an id, a "handle" once started
-and "ready" once it answered.
+"model_key", which names its copy of the model on this machine, and "instances", which are `replicas.Instance` as written.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from glasshouse.capabilities.deploy import containers, recording
+from glasshouse.capabilities.deploy.replicas import Instance
 from glasshouse.kernel import errors
 from glasshouse.kernel.context import Context
 from glasshouse.kernel.records import Record
@@ -23,7 +23,6 @@ STARTUP_S = 240
 HANDOVER_S = 2.0
 """How long after a switch the door may still send requests to the old fleet."""
 Fleet = dict[str, Any]
-Instance = dict[str, Any]
 
 
 def planned(config: Mapping[str, Any], name: str, *, generation: int, context: Context) -> Fleet:
@@ -45,11 +44,11 @@ def planned(config: Mapping[str, Any], name: str, *, generation: int, context: C
 
 def resize(fleet: Fleet, variant: dict[str, Any]) -> list[Instance]:
     """Adds the instances that are missing; returns those that are too many, taken out."""
-    have: list[Instance] = variant["instances"]
+    have: list[dict[str, Any]] = variant["instances"]
     while len(have) < variant["count"]:
         variant["made"] += 1
-        have.append({"id": _id(fleet, variant), "starts": 0, "exits": 0, "retry_at": 0.0, "ready": False})
-    extra = have[variant["count"] :]
+        have.append(Instance(id=_id(fleet, variant)).written())
+    extra = [Instance.read(one) for one in have[variant["count"] :]]
     del have[variant["count"] :]
     return extra
 
@@ -73,7 +72,22 @@ def instances(fleet: Fleet | None) -> Iterator[tuple[dict[str, Any], Instance]]:
     """Every (variant, instance) of a fleet."""
     for variant in (fleet or {"variants": []})["variants"]:
         for instance in variant["instances"]:
-            yield variant, instance
+            yield variant, Instance.read(instance)
+
+
+def ready(variant: Mapping[str, Any]) -> list[Instance]:
+    """The instances of a variant that answer."""
+    return [found for one in variant["instances"] if (found := Instance.read(one)).ready]
+
+
+def retired(doc: Mapping[str, Any]) -> list[Instance]:
+    """The instances of an endpoint that are brought to their end."""
+    return [Instance.read(one) for one in doc.get(OLD) or ()]
+
+
+def retire(doc: dict[str, Any], more: Iterable[Instance], *, stop_at: float) -> list[dict[str, Any]]:
+    """What OLD becomes with more instances retired, to be told to end at `stop_at`."""
+    return [*(doc.get(OLD) or []), *(one.retired(stop_at).written() for one in more)]
 
 
 def model_keys(*wanted: Fleet | None) -> set[str]:
@@ -82,7 +96,7 @@ def model_keys(*wanted: Fleet | None) -> set[str]:
 
 
 def is_ready(fleet: Fleet) -> bool:
-    return all(instance["ready"] for _, instance in instances(fleet))
+    return all(instance.ready for _, instance in instances(fleet))
 
 
 def shown(record: Record) -> dict[str, Any]:
@@ -99,7 +113,6 @@ def shown(record: Record) -> dict[str, Any]:
 
 def _shown(variant: Mapping[str, Any], record: Record) -> dict[str, Any]:
     image = variant["container"]["Image"]
-    ready = sum(1 for instance in variant["instances"] if instance["ready"])
     return {
         "VariantName": variant["name"],
         "DeployedImages": [
@@ -107,7 +120,7 @@ def _shown(variant: Mapping[str, Any], record: Record) -> dict[str, Any]:
         ],
         "CurrentWeight": variant["weight"],
         "DesiredWeight": variant["weight"],
-        "CurrentInstanceCount": ready,
+        "CurrentInstanceCount": len(ready(variant)),
         "DesiredInstanceCount": variant["count"],
     }
 

@@ -6,6 +6,7 @@ created, and kept in it; tags that change later change nothing.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from typing import Any
 
 from glasshouse.kernel import errors, objects
 from glasshouse.kernel.context import Context
+from glasshouse.kernel.ledger import LedgerUnavailable, serving
 
 MEMBER = "_recording"
 PREFIX = "glasshouse:"
@@ -74,6 +76,32 @@ def fetch(rule: Mapping[str, str], folder: Path, context: Context) -> None:
     if "policy-baseline" in rule:
         content["rule"]["baseline"] = _document(rule["policy-baseline"], context)
     (folder / "config.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def keep(variant: Mapping[str, Any], store: Path, environment: str, context: Context) -> str:
+    """Keeps what serves a variant with the ledger, the model's archive too; its digest.
+
+    store: where the model was fetched to. Raises errors.Retry when the ledger cannot be written.
+    """
+    container, digest = variant["container"], ""
+    try:
+        if container["ModelData"].get("form") == "archive":
+            (archive,) = (store / "data").iterdir()
+            digest = variant["model_digest"]
+            if not context.ports.ledger.has_bundle(digest):
+                context.ports.ledger.keep_bundle(digest, archive.read_bytes())
+        served = serving.Served(
+            image=container["Image"],
+            environment=environment,
+            variables=container["Environment"],
+            model=digest,
+            explained=(store / "explainer").exists(),
+        ).to_bytes()
+        found = hashlib.sha256(served).hexdigest()
+        context.ports.ledger.keep_bundle(found, served)
+    except LedgerUnavailable as error:
+        raise errors.Retry(f"What serves could not be kept with the ledger: {error}") from error
+    return found
 
 
 def variables(rule: Mapping[str, str] | None, opt_ml: str) -> dict[str, str]:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from glasshouse.capabilities.deploy import explaining, fleets, hosting, recording
-from glasshouse.capabilities.deploy.fleets import Fleet, Instance
+from glasshouse.capabilities.deploy.fleets import Fleet
+from glasshouse.capabilities.deploy.replicas import Instance
 from glasshouse.kernel import errors, routes
 from glasshouse.kernel.context import Context
 from glasshouse.kernel.jobs import failures, folders, instances
-from glasshouse.kernel.ports import Exited, Handle, Lost
+from glasshouse.kernel.ports import Exited, Handle
 from glasshouse.kernel.records import Record
 
 LOG_GROUP = "/aws/sagemaker/Endpoints"
 GRACE_S = 30.0
-LONGEST_BACKOFF_S = 60.0
 UNROUTED_S = 6.0
 """How long a server that was ready may fail its health check before it gets no more requests."""
 UNANSWERED_S = 30.0
@@ -34,8 +35,13 @@ class Supervisor:
 
     def carry_on(self, fleet: Fleet) -> bool:
         """Starts what is missing and restarts what ended; changes the fleet. Returns whether it did."""
-        changes = [self._one(fleet, variant, instance) for variant, instance in fleets.instances(fleet)]
-        return any(changes)
+        changed = False
+        for variant in fleet["variants"]:
+            before = [Instance.read(one) for one in variant["instances"]]
+            now = [self._one(fleet, variant, instance) for instance in before]
+            changed = changed or now != before
+            variant["instances"] = [instance.written() for instance in now]
+        return changed
 
     def routes(self, fleet: Fleet) -> list[dict[str, Any]]:
         """Where the door may send requests: the servers that are ready."""
@@ -51,8 +57,9 @@ class Supervisor:
                 model=variant["model"],
                 model_digest=variant.get("model_digest", ""),
                 environment=self._environment(variant) if variant.get("recording") is not None else "",
+                served=variant.get("served", ""),
                 addresses=tuple(
-                    server.address(Handle(i["handle"])) for i in variant["instances"] if i["ready"]
+                    server.address(i.handle) for i in fleets.ready(variant) if i.handle is not None
                 ),
             )
             for variant in fleet["variants"]
@@ -63,21 +70,21 @@ class Supervisor:
         images = self.context.ports.images
         return images.environment(images.resolve(variant["container"]["Image"])).digest
 
-    def stop(self, instance: Instance, *, grace_s: float = GRACE_S) -> None:
+    def stop(self, instance: Instance, *, grace_s: float = GRACE_S) -> Instance:
         """Tells a server to end. One that may have been started and was not written down is found first."""
-        if "handle" not in instance:
+        handle = instance.handle
+        if handle is None:
             place = self._place(instance, self._log_of_lost(instance))
             if not (place.folder / "run").exists():
-                return
-            instance["handle"] = self.context.ports.server.start(hosting.placeholder(place))
-        self.context.ports.server.stop(Handle(instance["handle"]), grace_s=grace_s)
+                return instance
+            handle = self.context.ports.server.start(hosting.placeholder(place))
+        self.context.ports.server.stop(handle, grace_s=grace_s)
+        return dataclasses.replace(instance, handle=handle)
 
     def has_ended(self, instance: Instance) -> bool:
         """Whether the server is gone; its folder goes with it."""
-        if "handle" in instance:
-            state = self.context.ports.server.look(Handle(instance["handle"]))
-            if state.exited is None:
-                return False
+        if instance.handle is not None and self.context.ports.server.look(instance.handle).exited is None:
+            return False
         shutil.rmtree(self._folder(instance), ignore_errors=True)
         return True
 
@@ -97,56 +104,50 @@ class Supervisor:
     def last_words(self, variant: dict[str, Any], instance: Instance) -> str:
         """Why the server ended last, from its log."""
         limits = instances.limits_of(variant["instance_type"], time_s=None)
-        exited = Exited(code=instance.get("code", 1), reason=instance.get("reason", "exited"))
+        exited = Exited(code=instance.code, reason=instance.reason)
         return failures.reason_of(
             exited, failure_file=Path("/nonexistent"), log=self._log(variant, instance), limits=limits
         )
 
-    def _one(self, fleet: Fleet, variant: dict[str, Any], instance: Instance) -> bool:
+    def _one(self, fleet: Fleet, variant: dict[str, Any], instance: Instance) -> Instance:
         now = self.context.ports.clock.now()
-        if "handle" not in instance:
-            if instance["retry_at"] > now:
-                return False
-            try:
-                self._start(fleet, variant, instance, now)
-            except errors.Fatal as error:
-                self._note_problem(instance, error.reason, now)
-            return True
-        state = self.context.ports.server.look(Handle(instance["handle"]))
+        if instance.handle is None:
+            return (
+                instance if instance.retry_at > now else self._tried(fleet, variant, instance.begun(now), now)
+            )
+        state = self.context.ports.server.look(instance.handle)
         if state.exited is not None:
-            self._note_exit(instance, state.exited, now)
-            return True
-        return self._note_health(instance, now, is_well=state.ready)
+            shutil.rmtree(self._folder(instance), ignore_errors=True)
+            return instance.ended(state.exited, now)
+        if state.ready:
+            return instance.well()
+        return self._unwell(instance, now)
 
-    def _note_health(self, instance: Instance, now: float, *, is_well: bool) -> bool:
-        """A server under load may answer late; it is left alone for a while."""
-        if is_well:
-            changed = not instance["ready"] or "failing_since" in instance
-            instance.pop("failing_since", None)
-            instance |= {"ready": True, "was_ready": True}
-            return changed
-        if not instance.get("was_ready"):
-            return False
-        if "failing_since" not in instance:
-            instance["failing_since"] = now
-            return True
-        failing_s = now - instance["failing_since"]
-        if failing_s > UNROUTED_S + UNANSWERED_S:
-            self.stop(instance, grace_s=0)
-        if failing_s > UNROUTED_S and instance["ready"]:
-            instance["ready"] = False
-            return True
-        return False
+    def _unwell(self, instance: Instance, now: float) -> Instance:
+        """A server under load may answer late; it is left alone for a while, and then ended."""
+        failing_since = instance.failing_since
+        if failing_since is not None and now - failing_since > UNROUTED_S + UNANSWERED_S:
+            instance = self.stop(instance, grace_s=0)
+        return instance.unwell(now, unrouted_s=UNROUTED_S)
 
-    def _start(self, fleet: Fleet, variant: dict[str, Any], instance: Instance, now: float) -> None:
+    def _tried(self, fleet: Fleet, variant: dict[str, Any], instance: Instance, now: float) -> Instance:
+        """The instance started, or with the problem that kept it from being."""
+        try:
+            return instance.started(self._start(fleet, variant, instance), now)
+        except errors.Fatal as error:
+            shutil.rmtree(self._folder(instance), ignore_errors=True)
+            return instance.refused(error.reason, now)
+
+    def _start(self, fleet: Fleet, variant: dict[str, Any], instance: Instance) -> Handle:
         """Each start has a folder of its own. The model is fetched once for all servers of the variant."""
         place = self._place(instance, self._log(variant, instance))
-        instance.setdefault("first_started_at", now)
         store = self._root / f"{self._made}-model-{variant['model_key']}"
         explainer, rule = fleet.get("explainer"), variant.get("recording")
         variant["model_digest"] = hosting.fetch(
             variant["container"], store, self.context, explainer=explainer, rule=rule
         )
+        if rule is not None:
+            variant["served"] = recording.keep(variant, store, self._environment(variant), self.context)
         hosting.lay_out(variant["container"], store, place)
         replica = hosting.replica_of(
             variant["container"],
@@ -160,36 +161,7 @@ class Supervisor:
                 **recording.variables(rule, hosting.OPT_ML),
             },
         )
-        instance |= {"handle": self.context.ports.server.start(replica), "ready": False, "started_at": now}
-
-    def _note_exit(self, instance: Instance, exited: Exited | Lost, now: float) -> None:
-        """The next start uses a fresh folder, after a pause that doubles each time.
-
-        A server that was told to end, as all are when the platform ends, comes back at once.
-        """
-        shutil.rmtree(self._folder(instance), ignore_errors=True)
-        if instance.pop("was_ready", False) and now - instance["started_at"] > LONGEST_BACKOFF_S:
-            instance["exits"] = 0
-        if isinstance(exited, Exited):
-            instance |= {"code": exited.code, "reason": exited.reason}
-        instance.pop("failing_since", None)
-        del instance["handle"]
-        if isinstance(exited, Exited) and exited.reason == "stopped":
-            instance |= {"ready": False, "starts": instance["starts"] + 1, "retry_at": now}
-        else:
-            self._note_pause(instance, now)
-
-    def _note_problem(self, instance: Instance, reason: str, now: float) -> None:
-        """The server could not even be started."""
-        shutil.rmtree(self._folder(instance), ignore_errors=True)
-        instance["problem"] = reason
-        self._note_pause(instance, now)
-
-    def _note_pause(self, instance: Instance, now: float) -> None:
-        instance["starts"] += 1
-        instance["exits"] += 1
-        pause_s = min(LONGEST_BACKOFF_S, 0.5 * 2.0 ** min(instance["exits"] - 1, 10))
-        instance |= {"ready": False, "retry_at": now + pause_s}
+        return self.context.ports.server.start(replica)
 
     @property
     def _root(self) -> Path:
@@ -201,10 +173,10 @@ class Supervisor:
         return int(self.record.created_at * 1000)
 
     def _folder(self, instance: Instance) -> Path:
-        return self._root / f"{self._made}-{instance['id']}-{instance['starts']}"
+        return self._root / f"{self._made}-{instance.id}-{instance.starts}"
 
     def _place(self, instance: Instance, log: Path) -> hosting.Place:
-        name = f"{self.record.key.name}-{instance['id']}-{instance['starts']}"
+        name = f"{self.record.key.name}-{instance.id}-{instance.starts}"
         return hosting.Place(folder=self._folder(instance), name=name, log=log)
 
     def _log_of_lost(self, instance: Instance) -> Path:
@@ -213,4 +185,4 @@ class Supervisor:
 
     def _log(self, variant: dict[str, Any], instance: Instance) -> Path:
         group = f"{LOG_GROUP}/{self.record.key.name}"
-        return self.context.logs.path_of(group, f"{variant['name']}/{instance['id']}")
+        return self.context.logs.path_of(group, f"{variant['name']}/{instance.id}")

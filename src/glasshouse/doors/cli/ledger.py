@@ -41,23 +41,25 @@ def verify(options: argparse.Namespace, _root: Root) -> int:
     return 0 if report.is_whole else failures.FAILED
 
 
-def replay(options: argparse.Namespace, _root: Root) -> int:
+def replay(options: argparse.Namespace, root: Root) -> int:
     """Take recorded decisions again from the ledger alone and compare every bit; exit status 0 only if all are equal.
 
     glasshouse replay 5f1c...           one decision
     glasshouse replay --since 2026-01-01
     glasshouse replay --all
 
-    Decisions whose subject was erased, and those of models whose trees cannot be read, are counted and not compared.
+    Models whose trees cannot be read are asked again in the environment that they ran in. Decisions whose subject was
+    erased are counted and not compared.
     """
     from glasshouse.kernel.ledger import replaying
 
     if bool(options.id) + bool(options.since) + options.all != 1:
         raise failures.Failed("Name a decision, or give --since or --all.", status=failures.USAGE)
-    folder = _folder(Settings.read({"data": options.data}))
+    settings = Settings.read({"data": options.data})
+    folder = _folder(settings)
     chosen = _chosen(options, folder)
     counts: collections.Counter[str] = collections.Counter()
-    for one in replaying.replay(folder, chosen):
+    for one in replaying.replay(folder, chosen, rerun=root.rerun(settings)):
         counts[one.verdict] += 1
         if one.verdict != "equal" and counts[one.verdict] <= _SHOWN:
             print(f"{one.id} (record {one.seq}): {one.verdict}: {'; '.join(one.details[:_SHOWN])}")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from glasshouse.kernel.clock import Clock
 from glasshouse.kernel.ports import Images, Problem
 from glasshouse.kernel.settings import Settings
 from glasskit.analyses import questions
+
+if TYPE_CHECKING:
+    from glasshouse.kernel.ledger import Entry
+    from glasshouse.kernel.ledger.replaying import Replayed
 
 
 class Keys(Protocol):
@@ -65,6 +69,7 @@ class Root:
     problems: what keeps jobs from running isolated on this machine.
     images: the catalogue of runtimes; the second argument is told of progress.
     analyses: what is asked of a model file and a table, without a server.
+    rerun: asks recorded models again, in the environments that they ran in.
     convert: a pickled model file -> the portable form, in a sandbox; raises Fatal where it cannot be had.
     """
 
@@ -75,5 +80,6 @@ class Root:
     images: Callable[[Settings, Callable[[str], None]], Images]
     analyses: Callable[[], Analyses]
     convert: Callable[[Path], bytes]
+    rerun: Callable[[Settings], Callable[[Iterable[Entry]], Iterator[Replayed]]]
     clock: Clock
     demos: Mapping[str, Callable[[], Demo]] = field(default_factory=dict)

@@ -117,6 +117,7 @@ class Recorder:
                 "model_digest": asked.variant.model_digest,
                 "environment": asked.variant.environment,
                 "bundle": bundle,
+                "served": asked.variant.served,
                 "caller": asked.caller.arn,
                 "request": asked.request_id,
             },

@@ -64,6 +64,14 @@ class LockedImages:
                 self._ready[runtime.environment] = found
             return found
 
+    def recorded(self, digest: str) -> ports.Environment | None:
+        top = self._folder.resolve() / digest
+        if not digest.isalnum() or not (top / _MARKER).exists():
+            return None
+        (lower,) = (top / "lib").glob("python*/site-packages/lower_layer.pth")
+        base = Path(lower.read_text(encoding="utf-8").strip()).parents[2]
+        return _environment(digest, base, top) if (base / _MARKER).exists() else None
+
     def _prepared(self, lock: Path) -> ports.Environment:
         """Both layers, built where they are missing. Raises errors.Fatal."""
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -74,13 +82,7 @@ class LockedImages:
         base, top = folder / base_digest, folder / digest
         self._layer(base, lambda partial: self._install(lock, partial))
         self._layer(top, lambda partial: _stack(ours, base, partial))
-        interpreter = Path(sys.base_prefix).resolve()
-        shared = [base, top] if interpreter.is_relative_to("/usr") else [base, top, interpreter]
-        return ports.Environment(
-            digest=digest,
-            mounts=tuple(ports.Mount(source=path, target=str(path)) for path in shared),
-            path=f"{top / 'bin'}{os.pathsep}{base / 'bin'}",
-        )
+        return _environment(digest, base, top)
 
     def _layer(self, place: Path, build: Callable[[Path], None]) -> None:
         if (place / _MARKER).exists():
@@ -115,6 +117,17 @@ class LockedImages:
         if child.returncode:
             end = "\n".join(lines[-_LAST_LINES:])
             raise errors.Fatal(f"The environment cannot be built: {Path(argv[0]).name} said:\n{end}")
+
+
+def _environment(digest: str, base: Path, top: Path) -> ports.Environment:
+    """Both layers, and the interpreter where the system's folders do not hold it."""
+    home = Path(sys.base_prefix).resolve()
+    shared = [base, top] if home.is_relative_to("/usr") else [base, top, home]
+    return ports.Environment(
+        digest=digest,
+        mounts=tuple(ports.Mount(source=path, target=str(path)) for path in shared),
+        path=f"{top / 'bin'}{os.pathsep}{base / 'bin'}",
+    )
 
 
 def interpreter() -> Path:

@@ -11,16 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from glasshouse.kernel import disk as disks
 from glasshouse.kernel import ids
 from glasshouse.kernel.clock import Clock
-from glasshouse.kernel.disk import Disk, RealDisk
-from glasshouse.kernel.ledger import ending, journal, records, secret_files, subjects
-from glassproof import canonical, ledgers, seals
+from glasshouse.kernel.ledger import ending, journal, records, secret_files, slot_files, subjects
+from glassproof import canonical, ledgers, seals, segments
 
 log = logging.getLogger(__name__)
 
 SEGMENTS, KEYS, SUBJECTS, BUNDLES = "segments", "keys", "subjects", "bundles"
 """Folders of a ledger: what is verified, its own keys, the keys of subjects, what decided by its digest."""
+
+
+class Unusable(Exception):
+    """The ledger's files are not what this process can work with; the text says which one, and what to do."""
 
 
 class LedgerUnavailable(Exception):
@@ -35,12 +39,22 @@ class Erasure:
     seq: int
 
 
+def bundle(folder: Path, digest: str) -> bytes:
+    """What was kept under a digest in the ledger's folder. Raises OSError, and ValueError where it is not that any more."""
+    if not digest.isalnum():
+        raise ValueError(f"{digest!r} is no digest")
+    content = (folder / BUNDLES / digest).read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ValueError(f"what was kept as {digest} was changed: it has another digest now")
+    return content
+
+
 class Reader:
     """The ledger in a folder, to read. Any number of processes may, also while another writes."""
 
     def __init__(self, folder: Path) -> None:
         """Raises DamagedKey where the ledger's keys are missing, OSError."""
-        disk = RealDisk()
+        disk = disks.RealDisk()
         self.folder = folder
         own = secret_files.load(folder / KEYS, disk)
         self._keys = subjects.Subjects(folder / SUBJECTS, own, disk, is_owner=False)
@@ -83,10 +97,27 @@ class Ledger(Reader):
         *,
         clock: Clock,
         anchor: Callable[[str], journal.Anchor],
-        disk: Disk | None = None,
+        disk: disks.Disk | None = None,
     ) -> None:
-        """Opens the ledger, or begins one. anchor: what keeps anchors, for the ledger's id. Raises OSError, DamagedKey, segments.Unreadable."""
-        disk = disk or RealDisk()
+        """Opens the ledger, or begins one. anchor: what keeps anchors, for the ledger's id. Raises Unusable."""
+        try:
+            self._open(folder, clock=clock, anchor=anchor, disk=disk or disks.RealDisk())
+        except (
+            secret_files.DamagedKey,
+            slot_files.Damaged,
+            segments.Unreadable,
+            canonical.NotCanonical,
+        ) as error:
+            raise Unusable(f"The decision ledger in {folder} cannot be used: {error}") from error
+        except OSError as error:
+            raise Unusable(
+                f"The decision ledger in {folder} cannot be opened: {error.strerror or error}"
+            ) from error
+        self._journal.start()
+
+    def _open(
+        self, folder: Path, *, clock: Clock, anchor: Callable[[str], journal.Anchor], disk: disks.Disk
+    ) -> None:
         for needed in (folder, folder / KEYS, folder / SUBJECTS, folder / SEGMENTS, folder / BUNDLES):
             secret_files.make_folder(needed, disk)
         self.folder, self._clock, self._disk = folder, clock, disk
@@ -107,7 +138,6 @@ class Ledger(Reader):
             clock=clock,
             anchor=anchor(self.id),
         )
-        self._journal.start()
 
     def record(self, drafts: Sequence[records.Draft]) -> Future[list[journal.Written]]:
         """Done once all drafts are durable, in this order. It fails with LedgerUnavailable otherwise.

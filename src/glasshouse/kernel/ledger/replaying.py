@@ -9,7 +9,7 @@ import array
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from glasshouse.kernel.ledger import keeping, records
 
 Verdict = Literal["equal", "different", "refused", "erased", "opaque"]
 _AT_ONCE = 64
+Rerun = Callable[[Iterable[records.Entry]], Iterator["Replayed"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +32,17 @@ class Replayed:
 
 
 def replay(
-    folder: Path, entries: Iterable[records.Entry], *, python: str = sys.executable
+    folder: Path,
+    entries: Iterable[records.Entry],
+    *,
+    rerun: Rerun | None = None,
+    python: str = sys.executable,
 ) -> Iterator[Replayed]:
-    """The decisions among the entries, taken again in order. folder: the ledger's.
+    """The decisions among the entries, taken again. folder: the ledger's.
 
-    A decision of a model whose trees could not be read is "opaque": what it was asked and answered is recorded, and
-    only its own environment can answer again.
+    rerun: asks models whose trees could not be read again, last of all; without it their decisions are "opaque".
     """
+    opaque: list[records.Entry] = []
     program = subprocess.Popen(
         [python, "-I", "-m", "glasskit.decisions", str(folder / keeping.BUNDLES)],
         stdin=subprocess.PIPE,
@@ -46,9 +51,15 @@ def replay(
     )
     try:
         for group in _grouped(entry for entry in entries if entry.kind == "decision"):
-            yield from _answered(program, group)
+            yield from _answered(program, group, opaque)
     finally:
         program.communicate()
+    if rerun is not None:
+        yield from rerun(opaque)
+        return
+    for entry in opaque:
+        details = ("its model has no trees to read",)
+        yield Replayed(id=entry.id, seq=entry.seq, verdict="opaque", details=details)
 
 
 def _grouped(entries: Iterable[records.Entry]) -> Iterator[list[records.Entry]]:
@@ -62,7 +73,9 @@ def _grouped(entries: Iterable[records.Entry]) -> Iterator[list[records.Entry]]:
     yield group
 
 
-def _answered(program: subprocess.Popen[str], group: list[records.Entry]) -> Iterator[Replayed]:
+def _answered(
+    program: subprocess.Popen[str], group: list[records.Entry], opaque: list[records.Entry]
+) -> Iterator[Replayed]:
     assert program.stdin is not None
     assert program.stdout is not None
     for entry in group:
@@ -71,9 +84,7 @@ def _answered(program: subprocess.Popen[str], group: list[records.Entry]) -> Ite
                 id=entry.id, seq=entry.seq, verdict="erased", details=("its personal fields were erased",)
             )
         elif not entry.public["bundle"]:
-            yield Replayed(
-                id=entry.id, seq=entry.seq, verdict="opaque", details=("its model has no trees to read",)
-            )
+            opaque.append(entry)
         else:
             asked = {"id": entry.id, "bundle": entry.public["bundle"], "decision": _listed(entry.private)}
             program.stdin.write(json.dumps(asked) + "\n")
