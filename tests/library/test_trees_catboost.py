@@ -146,6 +146,18 @@ def test_a_scale_and_a_bias_are_applied() -> None:
     np.testing.assert_allclose(ours, model.predict(rows), rtol=1e-14, atol=1e-14)
 
 
+def test_a_sum_of_models_keeps_its_link(tmp_path: pathlib.Path) -> None:
+    both, rows = [trained("Logloss", depth=depth) for depth in (2, 4)], odd_rows()
+    summed = catboost.sum_models(both, weights=[0.5, 2.0])
+    explainer = trees.Explainer(trees.load(summed))
+    theirs = catboost.to_classifier(summed).predict_proba(rows)[:, 1]
+    np.testing.assert_allclose(explainer.predict(rows), theirs, rtol=1e-14)
+    document = json_of(summed, tmp_path)
+    del document["model_info"]["loss_function"]
+    with pytest.raises(trees.ModelUnsupported, match="which loss function"):
+        reader.from_document(document)
+
+
 def test_weighted_rows_weigh_in_the_covers() -> None:
     rows, score = training_rows()
     pool = catboost.Pool(rows, score, weight=np.linspace(0.1, 3, len(rows)))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -128,11 +128,20 @@ def _ensemble(document: Document) -> ensembles.Ensemble:
 
 
 def _loss(document: Document) -> str:
-    parameters = document["model_info"].get("params", {})
-    if isinstance(parameters, str):
-        parameters = json.loads(parameters)
-    loss = parameters.get("loss_function", {})
-    return str(loss.get("type", "RMSE") if isinstance(loss, dict) else loss).split(":")[0]
+    """The loss function's name; sums of models have it beside the parameters instead of among them."""
+    info = document["model_info"]
+    parameters = _unpacked(info.get("params", {}))
+    loss = _unpacked(parameters.get("loss_function") or info.get("loss_function") or {})
+    if "type" not in loss:
+        raise errors.ModelUnsupported(
+            "A CatBoost model that does not say which loss function it was trained with"
+        )
+    return str(loss["type"]).split(":")[0]
+
+
+def _unpacked(member: Document | str) -> Document:
+    """Some versions write members as JSON in a text."""
+    return cast(Document, json.loads(member)) if isinstance(member, str) else member
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
