@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import select
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
 ]
+LONGEST_WAIT_S = 60.0
 NASTY = "</text></script><script>window.stolen=1</script><img src=x onerror=window.stolen=1>\"'&"
 
 
@@ -69,6 +71,8 @@ class Browser:
                     self.events.append(message)
                 if is_wanted(message):
                     return message
+            ready, _, _ = select.select([self._read], [], [], LONGEST_WAIT_S)
+            assert ready, f"the browser has said nothing for {LONGEST_WAIT_S} s"
             part = os.read(self._read, 1 << 16)
             assert part, "the browser has ended"
             self._left += part
