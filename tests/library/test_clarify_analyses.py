@@ -293,6 +293,22 @@ def test_a_name_that_is_no_feature_is_found_out_before_the_model_is_asked(tmp_pa
         run(tmp_path, asked, Here(lambda _frame: pytest.fail("the model was asked")))
 
 
+def test_the_report_says_of_the_flip_test_what_its_sign_means(tmp_path: Path) -> None:
+    """Both women are refused what men of the same age are granted."""
+    asked = document(
+        headers=["approved", "age", "woman", "said"],
+        predicted_label="said",
+        methods={"post_training_bias": {"methods": ["FT", "DI", "TE"]}, "report": {"name": "report"}},
+        facet=[{"name_or_index": "woman", "value_or_threshold": [1]}],
+    )
+    found, folder = run(tmp_path, asked, Here(None), "1,30,1,0\n1,40,1,0\n1,30,0,1\n1,40,0,1\n")
+    assert found.bias is not None
+    assert found.bias.facets[0].result("FT").value == -1.0
+    text = (folder / "report.html").read_text()
+    assert "This group is rejected where its like among the others is accepted." in text
+    assert '<td class="n">∞</td>' in text
+
+
 def test_missing_values_are_left_out_of_bias_and_counted(tmp_path: Path) -> None:
     asked = document(
         headers=["approved", "woman"],

@@ -43,7 +43,7 @@ def booster(**changes: Any) -> xgb.Booster:
 
 
 def of_booster(model: xgb.Booster, space: models.Space = "prediction") -> models.Trees:
-    return models.Trees(ensemble=trees.load(model), file="model", space=space)
+    return models.Trees(explainer=trees.Explainer(trees.load(model)), file="model", space=space)
 
 
 def quiet(_done: int, _of: int) -> None:
@@ -84,9 +84,10 @@ def test_values_of_a_regression_and_of_log_odds_are_the_shapley_values_by_defini
     classes = of_booster(booster())
     found = attributions.of_trees(classes, rows[:9], baseline, use_logit=True, progress=quiet)
     assert found is not None
-    explainer = trees.Explainer(classes.ensemble)
     for row, values in zip(rows[:3], found.values, strict=False):
-        assert values == pytest.approx(by_definition(explainer.predict_margin, row, baseline), abs=1e-9)
+        assert values == pytest.approx(
+            by_definition(classes.explainer.predict_margin, row, baseline), abs=1e-9
+        )
 
 
 @pytest.mark.slow

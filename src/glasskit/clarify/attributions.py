@@ -57,7 +57,8 @@ def of_trees(
     In the space of the margin (regression, or log-odds by use_logit) they are the Shapley values of the model. In that of
     probabilities they are the exact ones of the margin carried over, with the definition of trees.against.
     """
-    link, scale = found.ensemble.link, 1.0
+    ensemble, scale = found.explainer.ensemble, 1.0
+    link = ensemble.link
     space: Literal["margin", "prediction"] = "margin"
     if found.space == "margin" or link.name == "identity":
         what = "exact Shapley values of the model's scores"
@@ -71,7 +72,7 @@ def of_trees(
         space = "prediction"
         what = "exact in the space of the margin, carried over to the prediction against each row of the baseline"
     try:
-        explainer = trees.Explainer(found.ensemble, baseline, space=space)
+        explainer = trees.Explainer(ensemble, baseline, space=space)
     except trees.ModelUnsupported:
         return None
     parts = []

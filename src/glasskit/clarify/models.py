@@ -45,15 +45,15 @@ _UNREADABLE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trees:
-    """An ensemble that predicts as the model does. space: whether the model answers margins or predictions."""
+    """Trees that predict as the model does. space: whether the model answers margins or predictions."""
 
-    ensemble: trees.Ensemble
+    explainer: trees.Explainer
     file: str
     space: Space
 
     def scores(self, matrix: Floats) -> Floats:
         """What the model answers; (n, K)."""
-        return scored(trees.Explainer(self.ensemble), matrix, self.space)
+        return scored(self.explainer, matrix, self.space)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +138,7 @@ def checked(
         for space in spaces:
             own = scored(explainer, rows, space)
             if own.shape == answered.shape and np.allclose(own, answered, rtol=_TOLERANCE, atol=_SMALLEST):
-                return Trees(ensemble=ensemble, file=file, space=space)
+                return Trees(explainer=explainer, file=file, space=space)
         why = why or _difference(scored(explainer, rows, "prediction"), answered, file)
     return NotUsed(reason=why)
 

@@ -144,9 +144,9 @@ def _facet(facet: bias.FacetResult, stage: str) -> Iterator[Table | Chart]:
             (
                 result.metric.name,
                 result.metric.title,
-                "" if result.value is None else f"{result.value:.4f}",
+                "" if result.value is None else f"{result.value:.4f}".replace("inf", "∞"),
                 f"{result.metric.neutral:g}",
-                result.error or (f"This group {result.words}." if result.words else ""),
+                _says(result),
             )
             for result in shown
         ),
@@ -156,6 +156,17 @@ def _facet(facet: bias.FacetResult, stage: str) -> Iterator[Table | Chart]:
     if drawn:
         words = "; ".join(f"{result.metric.name} {result.value:.3f}" for result in drawn)
         yield Chart(svg=drawings.metrics(drawn, facet.title), text=f"Bias metrics of {facet.title}: {words}.")
+
+
+def _says(result: bias.Result) -> str:
+    """What the value says of the group, or why there is none."""
+    metric, value = result.metric, result.value
+    if value is None or value == metric.neutral:
+        return result.error
+    is_above = value > metric.neutral
+    if metric.name == "FT":  # Clarify's sign, which the values here have, is the opposite of the definition's
+        is_above = not is_above
+    return f"This group {metric.above if is_above else metric.below}."
 
 
 # --- SHAP
