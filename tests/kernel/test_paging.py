@@ -49,10 +49,10 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     with pytest.MonkeyPatch.context() as patch:
         if is_rare:
             patch.setattr(pages, "AHEAD", 2)
-            patch.setattr(pages, "FEW", 3)
+            patch.setattr(pages, "FEW", 1)
             patch.setattr(pages, "FEW_PAGES", 0)
             patch.setattr(blocks, "SIZE", 2)
-            patch.setattr(blocks, "FOLD_AFTER", 5)
+            patch.setattr(blocks, "FOLD_AFTER", 12)
         yield opened
     opened.close()
 
