@@ -57,6 +57,12 @@ _FILTERS: Mapping[str, Callable[[Side], dict[str, Any]]] = {
     "created in the later half": lambda side: {"CreationTimeAfter": filling.FIRST_AT + side.n_rows / 2},
     "created in the earlier half": lambda side: {"CreationTimeBefore": filling.FIRST_AT + side.n_rows / 2},
     "changed last": lambda side: {"LastModifiedTimeAfter": side.last_at + 600 - filling.N_FAILED},
+    "changed in the later half": lambda side: {
+        "LastModifiedTimeAfter": filling.FIRST_AT + 600 + side.n_rows / 2
+    },
+    "changed in the earlier half": lambda side: {
+        "LastModifiedTimeBefore": filling.FIRST_AT + 600 + side.n_rows / 2
+    },
     "created last and failed": lambda side: {
         "CreationTimeAfter": side.last_at - 50,
         "StatusEquals": "Failed",
