@@ -85,7 +85,7 @@ class Rig:
         with self.server.log.open("ab") as output:
             return subprocess.Popen(
                 command,
-                env=installation.environment(),
+                env=installation.environment(self.server.extra),
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
@@ -197,6 +197,7 @@ def rigged(*, start: bool = True) -> Iterator[Rig]:
             for pid in left:
                 processes.kill(pid)
         shutil.rmtree(data)
+        rig.server.anchors.unlink(missing_ok=True)
 
 
 def _free_port(chance: random.Random) -> int:

@@ -51,7 +51,7 @@ class Installation:
     def __init__(self, data: Path, *, extra: Mapping[str, str] | None = None) -> None:
         self.data = data
         self.anchors = data.with_name(f"{data.name}.anchors")
-        self._extra = {"GLASSHOUSE_LEDGER_ANCHOR": str(self.anchors), **(extra or {})}
+        self.extra = {"GLASSHOUSE_LEDGER_ANCHOR": str(self.anchors), **(extra or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, options: Sequence[str] = ()) -> None:
@@ -61,7 +61,7 @@ class Installation:
         command = [*PROGRAM, "up", "--data", str(self.data), "--port", "0", *options]
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                command, env=environment(self._extra), stdout=output, stderr=output, start_new_session=True
+                command, env=environment(self.extra), stdout=output, stderr=output, start_new_session=True
             )
         deadline = time.monotonic() + START_WITHIN_S
         while self.told().get("pid") != self._process.pid:
@@ -122,14 +122,14 @@ class Installation:
 
     def variables(self, *options: str) -> dict[str, str]:
         """What `glasshouse env` prints, as a mapping."""
-        done = run("env", *options, data=self.data, extra=self._extra)
+        done = run("env", *options, data=self.data, extra=self.extra)
         assert done.returncode == 0, done.stderr
         words = (shlex.split(line)[1] for line in done.stdout.splitlines())
         return {name: value for name, _, value in (word.partition("=") for word in words)}
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """`glasshouse WORDS` on this data folder."""
-        return run(*words, data=self.data, extra=self._extra)
+        return run(*words, data=self.data, extra=self.extra)
 
     def client(self, service: str, **options: Any) -> Any:
         """A boto3 client with the root identity's keys."""
