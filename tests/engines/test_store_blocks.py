@@ -116,6 +116,7 @@ ACTIONS = st.tuples(
 )
 
 
+@pytest.mark.slow
 @given(actions=st.lists(ACTIONS, max_size=25))
 @settings(max_examples=30)
 def test_a_row_lies_within_the_bounds_of_its_block_or_is_noted(
@@ -128,6 +129,7 @@ def test_a_row_lies_within_the_bounds_of_its_block_or_is_noted(
         check(shared, account)
 
 
+@pytest.mark.slow
 def test_notes_are_folded_when_there_are_enough_of_them(store: Store) -> None:
     for n in range(30):
         do(store, "put", record(stores.ACCOUNT, f"m{n:02}", "Ready", float(n), float(n)))
@@ -137,6 +139,7 @@ def test_notes_are_folded_when_there_are_enough_of_them(store: Store) -> None:
         assert view.connection.execute(n_blocks).scalar_one() > 5  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_blocks_go_with_their_rows(store: Store) -> None:
     for n in range(20):
         do(store, "put", record(stores.ACCOUNT, f"m{n:02}", "Ready", float(n), float(n)))
@@ -148,6 +151,7 @@ def test_blocks_go_with_their_rows(store: Store) -> None:
     assert len(left) <= 2 * len(blocks.ORDERS)
 
 
+@pytest.mark.slow
 def test_writers_at_the_same_time_leave_right_blocks_and_readers_never_see_others(store: Store) -> None:
     is_over = threading.Event()
 
