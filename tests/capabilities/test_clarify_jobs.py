@@ -17,7 +17,19 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 CLARIFY = "205585389593.dkr.ecr.us-east-1.amazonaws.com/sagemaker-clarify-processing:1.0"
 ROOT = "/opt/ml/processing"
 NAMES = ["approved", "income", "debt", "years", "noise", "woman"]
-TWICE = """
+LINES = """
+import json
+def model_fn(model_dir):
+    return None
+def input_fn(body, content_type):
+    assert content_type == "application/jsonlines", content_type
+    return [json.loads(line)["in"] for line in body.splitlines()]
+def predict_fn(rows, model):
+    return [{"who": "yes" if row[1] == "red" else "no", "score": row[0] + 2 * (row[1] == "red")} for row in rows]
+def output_fn(found, accept):
+    return "\\n".join(map(json.dumps, found)), "application/jsonlines"
+"""
+RATE = """
 import json
 import numpy as np
 def model_fn(model_dir):
@@ -80,7 +92,9 @@ def predictor(model: str, **changes: Any) -> shop.Document:
     }
 
 
-def start(workshop: Workshop, asked: shop.Document, data: bytes) -> tuple[str, str]:
+def start(
+    workshop: Workshop, asked: shop.Document, data: bytes, *, count: int = 1, **changes: Any
+) -> tuple[str, str]:
     """A job as the SDK starts it: (name, where its results will be)."""
     name = workshop.name("clarify")
     place = workshop.put_all({"config/analysis_config.json": json.dumps(asked), "data/dataset.csv": data})
@@ -115,10 +129,11 @@ def start(workshop: Workshop, asked: shop.Document, data: bytes) -> tuple[str, s
             ]
         },
         ProcessingResources={
-            "ClusterConfig": {"InstanceCount": 1, "InstanceType": shop.INSTANCE, "VolumeSizeInGB": 20}
+            "ClusterConfig": {"InstanceCount": count, "InstanceType": shop.INSTANCE, "VolumeSizeInGB": 20}
         },
         AppSpecification={"ImageUri": CLARIFY},
         RoleArn=workshop.role,
+        **changes,
     )
     return name, f"{place}/out"
 
@@ -203,7 +218,7 @@ def test_a_model_is_analysed_in_full_and_its_trees_are_explained_without_asking_
 def test_a_model_that_is_no_tree_is_asked_and_its_endpoint_stays_when_it_was_there(
     workshop: Workshop, table: np.ndarray
 ) -> None:
-    endpoint = workshop.deployed(workshop.variant(workshop.served(TWICE)))
+    endpoint = workshop.deployed(workshop.variant(workshop.served(RATE)))
     methods = {"shap": {"baseline": [[0, 0, 0, 0, 0]], "save_local_shap_values": True, "seed": 1}}
     asked = config(
         methods=methods,
@@ -218,6 +233,58 @@ def test_a_model_that_is_no_tree_is_asked_and_its_endpoint_stays_when_it_was_the
     assert "records sent to the model" in log
     assert workshop.endpoint(endpoint)["EndpointStatus"] == "InService"
     workshop.gone(endpoint)
+
+
+def test_everything_may_lie_in_s3_and_be_json_lines(workshop: Workshop) -> None:
+    place = workshop.put_all(
+        {
+            "rows/a.jsonl": '{"x": [1, "red"], "y": "yes"}\n{"x": [4, "blue"], "y": "no"}\n',
+            "rows/b.jsonl": '{"x": [2, "blue"], "y": "yes"}\n',
+            "base/one.jsonl": '{"x": [0, "blue"]}\n',
+        }
+    )
+    asked = {
+        "dataset_type": "application/jsonlines",
+        "dataset_uri": f"{place}/rows",
+        "headers": ["size", "colour", "answer"],
+        "features": "x",
+        "label": "y",
+        "label_values_or_threshold": ["yes"],
+        "facet": [{"name_or_index": "colour", "value_or_threshold": ["red"]}],
+        "methods": {
+            "post_training_bias": {"methods": ["AD", "DPPL"]},
+            "shap": {"baseline": f"{place}/base/one.jsonl", "save_local_shap_values": True},
+        },
+        "predictor": predictor(
+            workshop.served(LINES),
+            content_type="application/jsonlines",
+            accept_type="application/jsonlines",
+            content_template='{"in": $features}',
+            label="who",
+            probability="score",
+            endpoint_name_prefix="mine",
+        ),
+    }
+    found, results, log = analysed(workshop, asked, b"nothing")
+    (part,) = found["post_training_bias_metrics"]["facets"]["colour"]
+    assert {one["name"]: one["value"] for one in part["metrics"]} == {"AD": -0.5, "DPPL": -1.0}
+    names, values = read_csv(workshop.get(f"{results}/explanations_shap/out.csv"))
+    assert names == ["size_label0", "colour_label0"]
+    assert values == pytest.approx(np.array([[1.0, 2.0], [4.0, 0.0], [2.0, 0.0]]))
+    assert "Making the endpoint mine-" in log
+
+
+def test_one_of_several_hosts_does_the_analysis_and_isolation_is_named(
+    workshop: Workshop, model: str
+) -> None:
+    table = shop.as_csv(rows(20))
+    name, place = start(workshop, config(), table, count=2)
+    ended(workshop, name)
+    assert workshop.keys(place) == ["analysis.json"]
+    assert "this one has nothing to do" in workshop.log("ProcessingJobs", name)
+    asked = config(methods={"shap": {"baseline": [[0] * 5]}}, predictor=predictor(model))
+    name, _ = start(workshop, asked, table, NetworkConfig={"EnableNetworkIsolation": True})
+    assert "network isolation" in ended(workshop, name, expect="Failed")["FailureReason"]
 
 
 def test_trees_that_do_not_answer_as_their_model_are_not_used(workshop: Workshop, table: np.ndarray) -> None:
@@ -244,7 +311,7 @@ def test_trees_that_do_not_answer_as_their_model_are_not_used(workshop: Workshop
 def test_the_temporary_endpoint_goes_when_the_job_fails_or_is_stopped(
     workshop: Workshop, table: np.ndarray
 ) -> None:
-    slow = TWICE.replace(
+    slow = RATE.replace(
         "def predict_fn(rows, model):", "def predict_fn(rows, model):\n    import time; time.sleep(1)"
     )
     asked = config(methods={"shap": {"baseline": [[0] * 5]}}, predictor=predictor(workshop.served(slow)))
@@ -254,7 +321,7 @@ def test_the_temporary_endpoint_goes_when_the_job_fails_or_is_stopped(
     workshop.sagemaker.stop_processing_job(ProcessingJobName=name)
     ended(workshop, name, expect="Stopped")
     none_left(workshop)
-    broken = workshop.served(TWICE.replace("return 1 /", "raise ValueError('no rate')\n    return 1 /"))
+    broken = workshop.served(RATE.replace("return 1 /", "raise ValueError('no rate')\n    return 1 /"))
     asked = config(methods={"shap": {"baseline": [[0] * 5]}}, predictor=predictor(broken))
     name, _ = start(workshop, asked, shop.as_csv(table))
     assert "no rate" in ended(workshop, name, expect="Failed")["FailureReason"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,8 @@ _OPTIONS = botocore_config.Config(
     retries={"mode": "standard", "max_attempts": 8}, read_timeout=_ANSWER_WITHIN_S
 )
 
+_FAILURES = (exceptions.ClientError, exceptions.BotoCoreError)
+
 Say = Callable[[str], None]
 
 
@@ -32,9 +35,18 @@ class Platform:
     def __init__(self, *, mark: str, say: Say) -> None:
         self._mark = mark
         self._say = say
-        self._models: Any = boto3.client("sagemaker", config=_OPTIONS)
-        self._runtime: Any = boto3.client("sagemaker-runtime", config=_OPTIONS)
-        self._objects: Any = boto3.client("s3", config=_OPTIONS)
+
+    @functools.cached_property
+    def _models(self) -> Any:
+        return boto3.client("sagemaker", config=_OPTIONS)
+
+    @functools.cached_property
+    def _runtime(self) -> Any:
+        return boto3.client("sagemaker-runtime", config=_OPTIONS)
+
+    @functools.cached_property
+    def _objects(self) -> Any:
+        return boto3.client("s3", config=_OPTIONS)
 
     # --- objects
 
@@ -57,7 +69,7 @@ class Platform:
                 if not key.endswith("/"):
                     target.parent.mkdir(parents=True, exist_ok=True)
                     self._objects.download_file(place.netloc, key, str(target))
-        except (exceptions.ClientError, exceptions.BotoCoreError) as exc:
+        except _FAILURES as exc:
             raise faults.BadDataset(f"{uri} cannot be read: {_said(exc)}") from exc
         if not wanted:
             raise faults.BadDataset(f"There is no object at {uri}.")
@@ -69,7 +81,7 @@ class Platform:
         """The address of a model's archive, "" when there is not exactly one."""
         try:
             found = self._models.describe_model(ModelName=model_name)
-        except exceptions.ClientError as exc:
+        except _FAILURES as exc:
             raise faults.BadConfig("predictor.model_name", f"{model_name!r}: {_said(exc)}") from exc
         containers = (
             [found["PrimaryContainer"]] if found.get("PrimaryContainer") else found.get("Containers", [])
@@ -85,7 +97,7 @@ class Platform:
             settings = self._models.describe_endpoint_config(
                 EndpointConfigName=endpoint["EndpointConfigName"]
             )
-        except exceptions.ClientError as exc:
+        except _FAILURES as exc:
             raise faults.BadConfig("predictor.endpoint_name", f"{endpoint_name!r}: {_said(exc)}") from exc
         variants = settings.get("ProductionVariants", [])
         return str(variants[0].get("ModelName", "")) if len(variants) == 1 else ""
@@ -126,7 +138,7 @@ class Platform:
         try:
             self._models.create_endpoint_config(EndpointConfigName=settings, ProductionVariants=[variant])
             self._models.create_endpoint(EndpointName=endpoint, EndpointConfigName=settings)
-        except exceptions.ClientError as exc:
+        except _FAILURES as exc:
             raise faults.ModelFault(
                 f"No endpoint can be made of the model {predictor.model_name} (predictor.model_name): {_said(exc)}"
             ) from exc
@@ -134,7 +146,10 @@ class Platform:
     def _wait(self, endpoint: str) -> None:
         deadline = time.monotonic() + _SERVING_WITHIN_S
         while time.monotonic() < deadline:
-            found = self._models.describe_endpoint(EndpointName=endpoint)
+            try:
+                found = self._models.describe_endpoint(EndpointName=endpoint)
+            except _FAILURES as exc:
+                raise faults.ModelFault(f"The endpoint {endpoint} cannot be looked at: {_said(exc)}") from exc
             if found["EndpointStatus"] == "InService":
                 return
             if found["EndpointStatus"] == "Failed":
@@ -156,7 +171,7 @@ class Platform:
                 **more,
             )
             return bytes(answer["Body"].read())
-        except (exceptions.ClientError, exceptions.BotoCoreError) as exc:
+        except _FAILURES as exc:
             raise faults.ModelFault(
                 f"The model refused {predictor.content_type} (predictor.content_type, content_template): {_said(exc)}"
             ) from exc
@@ -165,7 +180,7 @@ class Platform:
         """Takes something away that may not be there."""
         try:
             call(**words)
-        except (exceptions.ClientError, exceptions.BotoCoreError) as exc:
+        except _FAILURES as exc:
             if "Could not find" not in str(exc):
                 self._say(f"{', '.join(words.values())} could not be taken away: {_said(exc)}")
 
@@ -176,6 +191,8 @@ def _as_folder(prefix: str) -> str:
 
 def _said(error: Exception) -> str:
     """The platform's own sentence."""
+    if isinstance(error, exceptions.NoCredentialsError | exceptions.EndpointConnectionError):
+        return f"the platform cannot be reached ({error}); a job with network isolation cannot ask a model or read S3."
     response = getattr(error, "response", {})
     message = response.get("OriginalMessage") or response.get("Error", {}).get("Message")
     return str(message or error)
