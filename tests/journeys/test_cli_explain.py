@@ -10,6 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import catboost
+import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
@@ -154,11 +156,15 @@ def test_a_csv_without_a_header_has_the_models_columns_in_order(
 
 
 @pytest.fixture
-def slow_work(files: model_files.Files, tmp_path: Path) -> list[str]:
-    """A command that works for long: every combination of columns is asked, for each row."""
+def slow_work(
+    files: model_files.Files, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> list[str]:
+    """A command that works for some seconds: many rows, each against every row of the background."""
+    many = tmp_path_factory.mktemp("many") / "many.csv"
+    pd.concat([files.table] * 100).to_csv(many, index=False)
     return [
         *installation.PROGRAM,
-        *("explain", files.path("model.txt"), files.path("data.csv"), "--space", "prediction"),
+        *("explain", files.path("model.txt"), str(many), "--space", "prediction"),
         *("--background", files.path("data.csv"), "--output", str(tmp_path / "out.csv")),
     ]
 
@@ -183,7 +189,7 @@ def test_an_interruption_leaves_the_old_file_and_nothing_half_written(
     assert (tmp_path / "out.csv").read_text() == "old"
 
 
-def test_a_terminal_sees_how_far_the_work_is(slow_work: list[str], files: model_files.Files) -> None:
+def test_a_terminal_sees_how_far_the_work_is(slow_work: list[str]) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         slow_work, stdout=subprocess.DEVNULL, stderr=theirs, env=installation.environment()
@@ -191,14 +197,68 @@ def test_a_terminal_sees_how_far_the_work_is(slow_work: list[str], files: model_
     os.close(theirs)
     seen = b""
     try:
-        while b"of 300 rows" not in seen:
+        while b"of 30,000 rows" not in seen:
             seen += os.read(ours, 1024)
     finally:
         process.kill()
         process.wait()
         os.close(ours)
     assert b"\r[" in seen
-    assert b"%  8 of 300 rows" in seen
+    assert b"%  256 of 30,000 rows" in seen
+
+
+@pytest.fixture(scope="module")
+def categories(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, np.ndarray]]:
+    """Models whose categories are texts, a table of them, and what the models themselves predict."""
+    folder = tmp_path_factory.mktemp("categories")
+    random = np.random.default_rng(1)
+    table = pd.DataFrame({"amount": random.integers(1, 9, 300) * 1.0})
+    table["housing"] = random.choice(["rent", "own", "free of charge"], 300)
+    table["floor"] = random.choice([1, 2, 10], 300)
+    labels = ((table.housing == "rent") * 3 + table.amount + (table.floor == 10) > 5).astype(int)
+    framed = table.astype({"housing": "category", "floor": "category"})
+    light = lightgbm.LGBMClassifier(n_estimators=10, verbose=-1, n_jobs=1).fit(framed, labels)
+    light.booster_.save_model(folder / "light.txt")
+    cat = catboost.CatBoostClassifier(
+        iterations=10, depth=3, verbose=0, one_hot_max_size=10, allow_writing_files=False, thread_count=1
+    )
+    cat.fit(table, labels, cat_features=["housing", "floor"])
+    cat.save_model(str(folder / "cat.json"), format="json")
+    table.to_csv(folder / "table.csv", index=False)
+    table.to_parquet(folder / "table.parquet")
+    predicted = {"light.txt": light.predict_proba(framed)[:, 1], "cat.json": cat.predict_proba(table)[:, 1]}
+    return folder, predicted
+
+
+@pytest.mark.parametrize("model", ["light.txt", "cat.json"])
+@pytest.mark.parametrize("table", ["table.csv", "table.parquet"])
+def test_categories_are_read_as_the_model_knows_them(
+    categories: tuple[Path, dict[str, np.ndarray]], model: str, table: str, tmp_path: Path
+) -> None:
+    folder, predicted = categories
+    out = tmp_path / "out.parquet"
+    done = model_files.run("explain", str(folder / model), str(folder / table), "--output", str(out))
+    assert done.status == 0, done.err
+    assert np.allclose(pd.read_parquet(out)["prediction"], predicted[model], rtol=1e-9)
+    one = model_files.run("explain", str(folder / model), str(folder / table), "--row", "1")
+    expected = pd.read_csv(folder / "table.csv").loc[0, "housing"]
+    assert f"housing = {expected}" in one.out
+
+
+def test_recourse_among_categories_gives_their_names(
+    categories: tuple[Path, dict[str, np.ndarray]],
+) -> None:
+    folder, predicted = categories
+    worst = str(int(predicted["light.txt"].argmax()) + 1)
+    base = ("--row", worst, "--threshold", "0.4", "--immutable", "amount", "--json")
+    done = model_files.run("recourse", str(folder / "light.txt"), str(folder / "table.csv"), *base)
+    assert done.status == 0, done.err
+    changes = json.loads(done.out)["options"][0]["changes"]
+    assert changes["housing"]["from"] == "rent"
+    assert changes["housing"]["to"] in ("own", "free of charge")
+    refused = model_files.run("recourse", str(folder / "cat.json"), str(folder / "table.csv"), *base)
+    assert (refused.status, refused.out) == (2, "")
+    assert "hashes of their texts" in refused.err
 
 
 POLICY = """

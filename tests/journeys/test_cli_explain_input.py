@@ -86,7 +86,7 @@ def test_a_table_that_cannot_be_used(files: model_files.Files, table: str) -> No
 
 
 MODELS = {
-    "nan.txt": "nan.txt: This is not a readable tree model: a threshold is not a number",
+    "nan.txt": "nan.txt: This is not a readable LightGBM text model: tree 0: the threshold of its node 0, which asks for",
     "cut.txt": "cut.txt: This is not a readable LightGBM text model",
     "odd.json": "odd.json: This is not a readable XGBoost model",
     "notes.txt": "notes.txt: This is not a readable LightGBM text model",
@@ -119,7 +119,7 @@ QUESTIONS = {
     "--groups DIR/badly.toml": "badly.toml is no readable TOML",
     "--groups DIR/wrong.toml": "wrong.toml has 'format'",
     "--groups DIR/odd_groups.toml": "odd_groups.toml: the group 'a' has 'zodiac'",
-    "--space prediction --interactions --background DIR/data.csv": "interactions are in the space of the margin",
+    "--space prediction": "contributions to the prediction itself are measured against rows",
 }
 
 

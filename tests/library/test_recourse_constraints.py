@@ -134,3 +134,14 @@ def test_one_hot_fields_and_common_steps_are_seen_in_the_rows() -> None:
     assert months.step is None
     with pytest.raises(constraints.ConstraintsInvalid, match="zodiac"):
         constraints.observed(ensemble, rows, rows[0], immutable=["zodiac"])
+
+
+def test_categories_may_be_given_by_their_names() -> None:
+    text = "[choices.home]\noptions = { own = { degree = 'own' }, rent = { degree = 'rent' } }"
+    read = constraints.parse(text, NAMES, levels={"degree": ("free", "own", "rent")})
+    options = {"own": {"degree": 1.0}, "rent": {"degree": 2.0}}
+    assert read.levers == (recourse.Choice(name="home", options=options),)
+    with pytest.raises(constraints.ConstraintsInvalid, match="degree is 'own', not one of free, rent"):
+        constraints.parse(text, NAMES, levels={"degree": ("free", "rent")})
+    with pytest.raises(constraints.ConstraintsInvalid, match="degree is not a number"):
+        constraints.parse(text, NAMES)

@@ -5,4 +5,4 @@
 
 from __future__ import annotations
 
-__all__ = ["assessing", "changing", "explaining", "models", "outputs", "questions", "terminal"]
+__all__ = ["assessing", "changing", "explaining", "models", "outputs", "questions", "rows", "terminal"]

@@ -7,11 +7,15 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from glasskit import recourse, trees
-from glasskit.analyses import explaining, models, outputs, questions
-from glasskit.data import named
+from glasskit.analyses import models, outputs, questions, rows
 from glasskit.explain import words
 from glasskit.recourse import constraints
+
+Floats = npt.NDArray[np.float64]
 
 _KINDS = (".json",)
 _STATUS = {
@@ -32,15 +36,17 @@ def run(asked: questions.Recourse, around: questions.Around) -> None:
         raise questions.Unanswerable(
             f"the model has {ensemble.n_outputs} classes, but recourse needs one output"
         )
-    column = asked.chosen.column
-    rows = named.read(
-        asked.data, ensemble.feature_names, texts=[column] if column else (), has_header=asked.has_header
-    )
-    number = explaining.number_of(asked.chosen, rows)
-    allowed = _constraints(asked, ensemble, rows, number)
+    if ensemble.text_hashes:
+        raise questions.Unanswerable(
+            "the model has categories that are known by the hashes of their texts alone, which recourse cannot choose among"
+        )
+    table = rows.read(asked.data, ensemble, chosen=asked.chosen, has_header=asked.has_header)
+    number = table.number_of(asked.chosen)
+    codes = _codes(table.rows, ensemble)
+    allowed = _constraints(asked, ensemble, codes, number)
     found = recourse.find(
         trees.Explainer(ensemble),
-        rows.numbers[number - 1],
+        codes[number - 1],
         allowed.levers,
         at_most=asked.at_most,
         at_least=asked.at_least,
@@ -80,15 +86,26 @@ def _check(asked: questions.Recourse) -> None:
         raise questions.Unanswerable("what is immutable stands in the policy file when there is one")
 
 
+def _codes(given: rows.Rows, ensemble: trees.Ensemble) -> Floats:
+    """The rows as numbers: of a category, the number of its level."""
+    found = given.copy()
+    for at, levels in ensemble.levels.items():
+        if isinstance(levels[0], str):
+            code = {level: float(number) for number, level in enumerate(levels)}
+            found[:, at] = [code.get(value, math.nan) for value in given[:, at].tolist()]
+    return found.astype(np.float64)
+
+
 def _constraints(
-    asked: questions.Recourse, ensemble: trees.Ensemble, rows: named.Named, number: int
+    asked: questions.Recourse, ensemble: trees.Ensemble, codes: Floats, number: int
 ) -> constraints.Constraints:
     if asked.policy is None:
-        row = rows.numbers[number - 1]
-        return constraints.observed(ensemble, rows.numbers, row, immutable=asked.immutable)
+        return constraints.observed(ensemble, codes, codes[number - 1], immutable=asked.immutable)
     if not asked.policy.is_file():
         raise questions.Unanswerable(f"there is no file {asked.policy}")
-    return constraints.load(asked.policy, ensemble.feature_names)
+    names = ensemble.feature_names
+    named = {names[at]: levels for at, levels in ensemble.levels.items()}
+    return constraints.load(asked.policy, names, levels=named)
 
 
 def _as_data(number: int, found: recourse.Recourse) -> dict[str, Any]:

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from glasskit import charts
-from glasskit.analyses import many, models, outputs, questions, reasoning, terminal, views
+from glasskit.analyses import many, models, outputs, questions, reasoning, rows, terminal, views
 from glasskit.charts import report
-from glasskit.data import named
 from glasskit.explain import outcomes, words
 from glasskit.explain.explanations import Attribution
 
@@ -33,33 +32,17 @@ def run(asked: questions.Explain, around: questions.Around) -> None:
         )
     ensemble = models.read(asked.model, around.convert)
     view = views.of(asked, ensemble)
-    column = asked.chosen.column
-    rows = named.read(
-        asked.data, ensemble.feature_names, texts=[column] if column else (), has_header=asked.has_header
-    )
+    table = rows.read(asked.data, ensemble, chosen=asked.chosen, has_header=asked.has_header)
     if is_one:
-        _one(asked, around, view, rows, number_of(asked.chosen, rows))
+        _one(asked, around, view, table, table.number_of(asked.chosen))
     else:
-        many.run(asked, around, view, rows)
-
-
-def number_of(chosen: questions.Chosen, rows: named.Named) -> int:
-    """The number of the chosen row. Raises Unanswerable."""
-    if chosen.row is not None:
-        if not 1 <= chosen.row <= len(rows):
-            raise questions.Unanswerable(f"there is no row {chosen.row:,}, only 1 to {len(rows):,}")
-        return chosen.row
-    found = [at for at, text in enumerate(rows.texts[chosen.column], start=1) if text == chosen.value]
-    if len(found) != 1:
-        some = f"rows {', '.join(map(str, found[:5]))} have" if found else "no row has"
-        raise questions.Unanswerable(f"{some} the value {chosen.value!r} in column {chosen.column!r}")
-    return found[0]
+        many.run(asked, around, view, table.rows)
 
 
 def _one(
-    asked: questions.Explain, around: questions.Around, view: views.View, rows: named.Named, number: int
+    asked: questions.Explain, around: questions.Around, view: views.View, table: rows.Table, number: int
 ) -> None:
-    row = rows.numbers[number - 1 : number]
+    row = table.rows[number - 1 : number]
     explanation = view.explained(row)
     columns, shown = explanation.row(0), view.shown(explanation, 0)
     chart = charts.waterfall.waterfall(shown, max_features=asked.n_shown)
@@ -82,14 +65,15 @@ def _one(
     if asked.as_json:
         around.say(_json(answer))
         return
-    space = terminal.space_of(shown) if view.output is None else f"the margin of class {view.output}"
+    space = terminal.space_of(shown) if view.output is None else f"the {view.space} of class {view.output}"
     told = "" if view.output is None else f"; the model predicts {words.value(predicted)} for it"
     around.say(f"Row {number:,} of {asked.data.name}, explained in {space}{told}.")
     around.say("")
-    for line in terminal.waterfall_lines(chart, top="prediction" if view.output is None else "margin"):
+    for line in terminal.waterfall_lines(chart, top="prediction" if view.output is None else view.space):
         around.say(line)
     around.say("")
-    around.say(_how(view, row))
+    whole = "prediction" if view.space == "prediction" else "margin"
+    around.say(f"The contributions add up to the model's own {whole}; that was checked.")
     if pairs is not None:
         around.say("")
         around.say("What acts together most:")
@@ -99,17 +83,6 @@ def _one(
         around.say(line)
     for path in asked.outputs:
         around.say(f"Written: {path}")
-
-
-def _how(view: views.View, row: views.Floats) -> str:
-    """How sure the contributions are."""
-    found = view.sampled(row)
-    if found is None:
-        return "The contributions add up to the model's own margin; that was checked."
-    if found.method == "exact":
-        return "Every combination of the columns was asked, so the contributions are exact."
-    largest = float(np.max(found.errors))
-    return f"The contributions were estimated by asking the model; their standard errors are at most {largest:.2g}."
 
 
 def _as_data(

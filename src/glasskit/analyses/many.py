@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 
 from glasskit import charts
-from glasskit.analyses import outputs, questions, terminal, views
-from glasskit.data import named
+from glasskit.analyses import outputs, questions, rows, terminal, views
 from glasskit.explain.explanations import Explanation
 
 _PART_BYTES = 32 << 20
 _MOST_ROWS = 32_768
-_MOST_ASKED = 8
+_MOST_AGAINST = 256
 _DOTS = 2000
 
 
@@ -34,19 +33,19 @@ class Totals:
     base_value: float = 0.0
 
 
-def run(asked: questions.Explain, around: questions.Around, view: views.View, rows: named.Named) -> None:
+def run(asked: questions.Explain, around: questions.Around, view: views.View, given: rows.Rows) -> None:
     """Explains all rows, part by part, so that memory does not grow with their number."""
     tables = [path for path in asked.outputs if path.suffix.lower() in outputs.TABLES]
     pictures = [path for path in asked.outputs if path not in tables]
-    names, _ = view.merged(np.zeros((0, len(view.names))))
+    names = view.group_names
     totals = Totals(names=names, absolute=np.zeros(len(names)), signed=np.zeros(len(names)))
     pairs = np.zeros((len(names), len(names)))
     with contextlib.ExitStack() as open_tables:
         writers = [open_tables.enter_context(outputs.table(path)) for path in tables]
-        for start, stop in _parts(view, len(rows), with_pairs=asked.interactions):
-            part = rows.numbers[start:stop]
+        for start, stop in _parts(asked, view, len(given)):
+            part = given[start:stop]
             explanation = view.explained(part)
-            _, values = view.merged(explanation.values)
+            values = view.merged(explanation.values)
             predicted = view.predictions(part)
             _add(totals, values, predicted, explanation)
             matrices = None
@@ -59,16 +58,17 @@ def run(asked: questions.Explain, around: questions.Around, view: views.View, ro
                     if matrices is None
                     else _pairs(start, names, matrices)
                 )
-            around.progress(stop, len(rows))
+            around.progress(stop, len(given))
         for path in pictures:
-            _draw(path, asked, view, rows, pairs / len(rows))
-    _say(asked, around, totals, pairs / len(rows), explanation)
+            _draw(path, asked, view, given, pairs / len(given))
+    _say(asked, around, totals, pairs / len(given), explanation)
 
 
-def _parts(view: views.View, n_rows: int, *, with_pairs: bool) -> Iterator[tuple[int, int]]:
-    width = len(view.names) ** (2 if with_pairs else 1) * view.exact.ensemble.n_outputs
+def _parts(asked: questions.Explain, view: views.View, n_rows: int) -> Iterator[tuple[int, int]]:
+    width = len(view.names) ** (2 if asked.interactions else 1) * view.explainer.ensemble.n_outputs
     size = max(1, min(_MOST_ROWS, _PART_BYTES // (8 * max(1, width))))
-    size = min(size, _MOST_ASKED) if view.asked is not None else size
+    is_slow = view.space == "prediction" or (asked.interactions and asked.background is not None)
+    size = min(size, _MOST_AGAINST) if is_slow else size
     for start in range(0, n_rows, size):
         yield start, min(start + size, n_rows)
 
@@ -118,25 +118,24 @@ def _pairs(start: int, names: list[str], matrices: views.Floats) -> outputs.Colu
 
 
 def _draw(
-    path: Path, asked: questions.Explain, view: views.View, rows: named.Named, pairs: views.Floats
+    path: Path, asked: questions.Explain, view: views.View, given: rows.Rows, pairs: views.Floats
 ) -> None:
     """The swarm of evenly spaced rows, or the heat map of all."""
-    names, _ = view.merged(np.zeros((0, len(view.names))))
+    names = view.group_names
     labels = view.groups.labels
     with outputs.whole(path) as partial:
         if asked.interactions:
             heat_map = charts.interaction.heat_map(pairs, names, max_features=asked.n_shown, labels=labels)
             outputs.draw(heat_map, partial)
             return
-        most = _DOTS if view.asked is None else _MOST_ASKED
-        at = np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(np.int64))
-        explanation = view.explained(rows.numbers[at])
+        at = np.unique(np.linspace(0, len(given) - 1, min(_DOTS, len(given))).round().astype(np.int64))
+        explanation = view.explained(given[at])
         merged = _merged(view, explanation)
         outputs.draw(charts.summary.beeswarm(merged, max_features=asked.n_shown), partial)
 
 
 def _merged(view: views.View, explanation: Explanation) -> Explanation:
-    names, values = view.merged(explanation.values)
+    names, values = view.group_names, view.merged(explanation.values)
     alone = {name: explanation.data[:, at] for at, name in enumerate(explanation.feature_names)}
     data = np.full(values.shape, None, dtype=object)
     for at, name in enumerate(names):

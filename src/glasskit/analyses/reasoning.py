@@ -6,19 +6,18 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from glasskit.analyses import questions, views
+from glasskit.analyses import questions, rows, views
 from glasskit.charts import report
 from glasskit.charts.svg import canvas
-from glasskit.data import named
 from glasskit.explain import outcomes, policies, reasons
 from glasskit.explain.explanations import Attribution
 
 
 def decided(
-    asked: questions.Explain, around: questions.Around, view: views.View, row: views.Floats
+    asked: questions.Explain, around: questions.Around, view: views.View, row: rows.Rows
 ) -> outcomes.Outcome:
     """The outcome of the row under the policy that was asked for. Raises ValueError with a sentence."""
-    if view.output is not None or view.asked is not None:
+    if view.output is not None or view.space != "margin":
         raise questions.Unanswerable(
             "reasons need a model of one output, explained in the space of its margin"
         )
@@ -27,7 +26,7 @@ def decided(
         return reasons.decide(
             view.explained(row).row(0),
             policy,
-            margin=float(view.exact.predict_margin(row)[0]),
+            margin=float(view.explainer.predict_margin(row)[0]),
             on=around.today,
             baseline=_baseline(asked, view, policy),
             nearby=_nearby(view, row, policy),
@@ -55,12 +54,12 @@ def _baseline(asked: questions.Explain, view: views.View, policy: policies.Polic
         raise questions.Unanswerable(
             f"the policy measures from {policy.baseline!r}; give the rows of that population with --baseline"
         )
-    rows = named.read(asked.baseline, view.names, has_header=asked.has_header)
-    return reasons.Baseline.of(view.explained(rows.numbers), name=policy.baseline)
+    table = rows.read(asked.baseline, view.explainer.ensemble, has_header=asked.has_header)
+    return reasons.Baseline.of(view.explained(table.rows), name=policy.baseline)
 
 
 def _nearby(
-    view: views.View, row: views.Floats, policy: policies.Policy
+    view: views.View, row: rows.Rows, policy: policies.Policy
 ) -> Mapping[str, list[Attribution]] | None:
     if not policy.nearby:
         return None
@@ -68,7 +67,7 @@ def _nearby(
     return {
         field: [
             view.explained(row_of).row(0)
-            for row_of in (np.array([[one[name] for name in view.names]]) for one in several)
+            for row_of in (np.array([[one[name] for name in view.names]], dtype=row.dtype) for one in several)
         ]
         for field, several in reasons.small_changes(case, policy).items()
     }

@@ -14,7 +14,7 @@ import itertools
 import json
 import math
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,11 +68,17 @@ def delimiter(path: pathlib.Path) -> str:
 
 
 def read(
-    path: pathlib.Path, names: Sequence[str], *, texts: Sequence[str] = (), has_header: bool = True
+    path: pathlib.Path,
+    names: Sequence[str],
+    *,
+    texts: Sequence[str] = (),
+    has_header: bool = True,
+    kept_as_texts: Collection[str] = (),
 ) -> Named:
     """The named columns of a file. has_header: without one a CSV holds exactly `names`, in their order.
 
-    Raises faults.DataFault naming the column and the row that cannot be used.
+    texts: columns besides `names` that are read as texts. kept_as_texts: those of `names` that hold no numbers; they are
+    among the texts, and NaN among the numbers. Raises faults.DataFault naming the column and the row that cannot be used.
     """
     kind = _kind(path)
     if not has_header and (kind != "csv" or texts):
@@ -85,19 +91,23 @@ def read(
     if wrong is not None:
         raise faults.DataFault(_no_column(path, wrong, counts, names))
     wanted = list(dict.fromkeys((*names, *texts)))
+    numeric = [name for name in names if name not in kept_as_texts]
     if kind == "parquet":
         table = _parquet(path, wanted)
     elif kind == "jsonl":
         table = _json(path, wanted)
     else:
-        table = _csv(path, known, wanted, names, has_header=has_header)
-    if not len(table[wanted[0]]):
+        table = _csv(path, known, wanted, numeric, has_header=has_header)
+    n_rows = len(table[wanted[0]])
+    if not n_rows:
         raise faults.DataFault(f"{path.name} has no rows")
-    numbers = np.column_stack([_numbers(path, name, table[name]) for name in names])
+    no_numbers = np.full(n_rows, np.nan)
+    found = [no_numbers if name in kept_as_texts else _numbers(path, name, table[name]) for name in names]
+    as_they_stand = dict.fromkeys([*texts, *(name for name in names if name in kept_as_texts)])
     return Named(
         names=tuple(names),
-        numbers=numbers,
-        texts={name: tuple(_text(value) for value in _listed(table[name])) for name in texts},
+        numbers=np.column_stack(found),
+        texts={name: tuple(_text(value) for value in _listed(table[name])) for name in as_they_stand},
     )
 
 

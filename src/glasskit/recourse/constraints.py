@@ -45,6 +45,7 @@ from glasskit.explain import policy_parts
 from glasskit.recourse import levers
 
 Floats = npt.NDArray[np.float64]
+Levels = Mapping[str, Sequence[object]]
 
 _DIRECTIONS = ("any", "up", "down")
 _MOST_CATEGORIES = 50
@@ -68,28 +69,33 @@ class Constraints:
     most_changes: int | None = None
 
 
-def load(path: pathlib.Path | str, feature_names: Sequence[str]) -> Constraints:
-    """The constraints in a TOML file, for a model of these columns."""
+def load(
+    path: pathlib.Path | str, feature_names: Sequence[str], *, levels: Levels | None = None
+) -> Constraints:
+    """The constraints in a TOML file, for a model of these columns.
+
+    levels: for columns of categories that have names, the names in the order of their numbers.
+    """
     try:
         text = pathlib.Path(path).read_text(encoding="utf-8")
     except UnicodeDecodeError as exc:
         raise ConstraintsInvalid("text", "is not UTF-8") from exc
-    return parse(text, feature_names)
+    return parse(text, feature_names, levels=levels)
 
 
-def parse(text: str, feature_names: Sequence[str]) -> Constraints:
+def parse(text: str, feature_names: Sequence[str], *, levels: Levels | None = None) -> Constraints:
     """The constraints in a text. Raises ConstraintsInvalid or LeverInvalid."""
     try:
         content = tomllib.loads(text)
     except ValueError as exc:
         raise ConstraintsInvalid("text", f"is not TOML: {exc}") from exc
     try:
-        return _read(policy_parts.Entry(name="", content=content), feature_names)
+        return _read(policy_parts.Entry(name="", content=content), feature_names, levels or {})
     except policy_parts.EntryInvalid as exc:
         raise ConstraintsInvalid(exc.entry, exc.problem) from exc
 
 
-def _read(entry: policy_parts.Entry, feature_names: Sequence[str]) -> Constraints:
+def _read(entry: policy_parts.Entry, feature_names: Sequence[str], named: Levels) -> Constraints:
     entry.require_known(("format", "most_changes", "immutable", "numbers", "one_hot", "choices"))
     if entry.whole("format", 1) != 1:
         raise policy_parts.EntryInvalid("format", "is not 1, the only one there is")
@@ -97,7 +103,7 @@ def _read(entry: policy_parts.Entry, feature_names: Sequence[str]) -> Constraint
     found: list[levers.Lever] = [
         *(_number(name, tables["numbers"].table(name)) for name in tables["numbers"].content),
         *(_one_hot(name, tables["one_hot"].table(name), feature_names) for name in tables["one_hot"].content),
-        *(_choice(name, tables["choices"].table(name)) for name in tables["choices"].content),
+        *(_choice(name, tables["choices"].table(name), named) for name in tables["choices"].content),
     ]
     immutable = entry.texts("immutable")
     _require_immutable(found, immutable, feature_names)
@@ -164,14 +170,24 @@ def _one_hot(field: str, entry: policy_parts.Entry, feature_names: Sequence[str]
     )
 
 
-def _choice(name: str, entry: policy_parts.Entry) -> levers.Choice:
+def _choice(name: str, entry: policy_parts.Entry, named: Levels) -> levers.Choice:
     entry.require_known(("options", "costs", "direction"))
     table = entry.table("options")
     options = {}
     for option in table.content:
         values = table.table(option)
-        options[option] = {column: values.number(column) for column in values.content}
+        options[option] = {column: _value(values, column, named) for column in values.content}
     return levers.Choice(name=name, options=options, costs=_costs(entry), direction=_direction(entry))
+
+
+def _value(entry: policy_parts.Entry, column: str, named: Levels) -> float:
+    """A number, or the number of a category's name."""
+    given, known = entry.content[column], [str(level) for level in named.get(column, ())]
+    if not isinstance(given, str) or not known:
+        return entry.number(column)
+    if given not in known:
+        raise policy_parts.EntryInvalid(entry.at(column), f"is {given!r}, not one of {', '.join(known[:20])}")
+    return float(known.index(given))
 
 
 def observed(
@@ -196,7 +212,9 @@ def observed(
         done |= set(members)
     for at, name in enumerate(names):
         if name not in done:
-            lever = _observed(name, rows[:, at], row[at], is_category=_is_category(ensemble, at))
+            levels = ensemble.levels.get(at, ())
+            is_category = bool(levels) or _is_category(ensemble, at)
+            lever = _observed(name, rows[:, at], row[at], is_category=is_category, levels=levels)
             found += [] if lever is None else [lever]
     return Constraints(levers=tuple(found), immutable=tuple(immutable))
 
@@ -229,7 +247,9 @@ def _is_category(ensemble: trees.Ensemble, feature: int) -> bool:
     )
 
 
-def _observed(name: str, column: Floats, present: float, *, is_category: bool) -> levers.Lever | None:
+def _observed(
+    name: str, column: Floats, present: float, *, is_category: bool, levels: Sequence[object]
+) -> levers.Lever | None:
     """The lever of one column; None where the rows show no other value, or the row has none itself."""
     known = column[np.isfinite(column)]
     if not math.isfinite(present) or not len(known) or known.min() == known.max():
@@ -238,7 +258,9 @@ def _observed(name: str, column: Floats, present: float, *, is_category: bool) -
         values = np.unique(known)
         if len(values) > _MOST_CATEGORIES:
             return None
-        options: dict[str, Mapping[str, float]] = {f"{value:g}": {name: value} for value in values.tolist()}
+        options: dict[str, Mapping[str, float]] = {
+            str(levels[int(value)]) if levels else f"{value:g}": {name: value} for value in values.tolist()
+        }
         return levers.Choice(name=name, options=options)
     spread: Any = np.median(np.abs(known - np.median(known))) or known.std()
     return levers.Number(
