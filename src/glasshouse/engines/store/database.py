@@ -39,11 +39,10 @@ class Database:
         self._reader = durable.execution_options(**self.reading)
         self._relaxed = relaxed
         self._n_unfolded = 0
-        try:
+        with contextlib.ExitStack() as undone:
+            undone.callback(self.close)
             self._prepare()
-        except BaseException:
-            self.close()
-            raise
+            undone.pop_all()
 
     @contextlib.contextmanager
     def read(self) -> Iterator[SqlReading]:
