@@ -3,11 +3,13 @@
 import csv
 import io
 import json
+import pickle
 from typing import Any
 
 import numpy as np
 import pytest
 import xgboost as xgb
+from sklearn import ensemble
 
 from tests.support import workshop as shop
 from tests.support.workshop import Workshop
@@ -306,6 +308,29 @@ def test_trees_that_do_not_answer_as_their_model_are_not_used(workshop: Workshop
     assert found["details"]["shap"]["method"] == "exact"
     assert "something beside the trees has a say" in found["details"]["shap"]["trees"]
     none_left(workshop)
+
+
+def test_a_pickled_forest_behind_a_script_is_explained_exactly(workshop: Workshop, table: np.ndarray) -> None:
+    forest = ensemble.RandomForestClassifier(10, max_depth=4, random_state=0, n_jobs=1)
+    forest.fit(table[:, 1:], table[:, 0])
+    code = (
+        "import joblib, numpy as np\n"
+        "def model_fn(d):\n    return joblib.load(d + '/model.joblib')\n"
+        "def input_fn(body, kind):\n    return np.loadtxt(body.splitlines(), delimiter=',', ndmin=2)\n"
+        "def predict_fn(rows, forest):\n    return forest.predict_proba(rows)[:, 1]\n"
+        "def output_fn(scores, accept):\n    return '\\n'.join(map(str, scores)), 'text/csv'\n"
+    )
+    model = workshop.served(code, files={"model.joblib": pickle.dumps(forest)})
+    asked = config(
+        methods={"shap": {"num_clusters": 2, "save_local_shap_values": True}}, predictor=predictor(model)
+    )
+    found, place, _ = analysed(workshop, asked, shop.as_csv(table[:30]))
+    assert "exact Shapley values of the model's scores" in found["details"]["shap"]["account"]
+    _, values = read_csv(workshop.get(f"{place}/explanations_shap/out.csv"))
+    expected = found["explanations"]["kernel_shap"]["label0"]["expected_value"]
+    assert values.sum(axis=1) + expected == pytest.approx(
+        forest.predict_proba(table[:30, 1:])[:, 1], abs=1e-6
+    )
 
 
 def test_the_temporary_endpoint_goes_when_the_job_fails_or_is_stopped(

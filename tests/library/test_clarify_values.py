@@ -215,7 +215,7 @@ def test_trees_are_found_in_every_form_that_models_are_kept_in(tmp_path: Path) -
     [
         ({"weights.bin": b"\x00\x01"}, "holds no file that is a tree ensemble"),
         ({"m.pkl": pickle.dumps({"a": 1})}, "m.pkl cannot be read as trees"),
-        ({"m.pkl": b"\x80\x04broken"}, "holds no file that is a tree ensemble"),
+        ({"m.pkl": b"\x80\x04broken"}, "m.pkl cannot be read as trees"),
         ({"m.json": bytes(booster().save_raw("json"))}, "m.json has 5 features, and the dataset 4"),
     ],
     ids=["other", "pickle", "broken", "width"],

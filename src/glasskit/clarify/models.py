@@ -6,17 +6,20 @@ trees are asked about the same rows as the model, and are used only where they a
 
 from __future__ import annotations
 
-import pickle
+import subprocess
+import sys
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from glasskit import trees
+from glasskit.trees import convert
 
 Floats = npt.NDArray[np.float64]
 Space = Literal["prediction", "margin"]
@@ -26,21 +29,9 @@ _TOLERANCE = 1e-4
 
 _SMALLEST = 1e-6
 _LARGEST_FILE = 2 * 1024**3
-_PICKLE = b"\x80"
+_SIGNS_OF_PICKLE = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _CHECKED_ROWS = 24
-_UNREADABLE = (
-    pickle.UnpicklingError,
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    ImportError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-"""What reading somebody else's pickle may raise."""
+_CONVERTED_WITHIN_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -107,24 +98,29 @@ def _files(archive: Path) -> Iterator[tuple[str, bytes]]:
 
 def _ensemble(data: bytes) -> trees.Ensemble:
     """Raises trees.TreesError."""
-    return trees.load(_unpickled(data)) if data[:1] == _PICKLE else trees.load(data)
+    return _converted(data) if data.startswith(_SIGNS_OF_PICKLE) else trees.load(data)
 
 
-def _unpickled(data: bytes) -> Any:
-    """The estimator in a pickle; a job may read one, since it runs in a sandbox as its model's server does."""
-    import io
-
-    import joblib
-
-    try:
-        found = joblib.load(io.BytesIO(data))
-    except _UNREADABLE as exc:
-        raise trees.ModelUnreadable("pickled", str(exc) or type(exc).__name__) from exc
-    for booster in ("booster_", "get_booster"):
-        if hasattr(found, booster):
-            inner = getattr(found, booster)
-            return inner() if callable(inner) else inner
-    return found
+def _converted(data: bytes) -> trees.Ensemble:
+    """The trees in a pickle. Only a job may open one, and it does so in a process of its own, without its keys."""
+    with tempfile.TemporaryDirectory(prefix="model-") as folder:
+        source, target = Path(folder) / "model", Path(folder) / "trees"
+        source.write_bytes(data)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", convert.__name__, str(source), str(target)],
+                env={convert.SANDBOX: "yes", "LANG": "C.UTF-8"},
+                capture_output=True,
+                text=True,
+                timeout=_CONVERTED_WITHIN_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as exc:
+            raise trees.ModelUnreadable("pickled", f"opening it took over {_CONVERTED_WITHIN_S:g} s") from exc
+        if done.returncode or not target.is_file():
+            said = done.stderr.strip().splitlines()
+            raise trees.ModelUnsupported("A pickled model", said[-1] if said else "")
+        return trees.load(target)
 
 
 def checked(
