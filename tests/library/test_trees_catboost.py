@@ -240,16 +240,44 @@ def test_categories_as_target_statistics_are_refused_with_the_way_out() -> None:
         trees.load(with_categories(one_hot_max_size=2))
 
 
-def test_a_file_of_the_json_format_loads_and_the_binary_one_says_how(tmp_path: pathlib.Path) -> None:
-    model, rows = trained("Logloss"), odd_rows()
-    model.save_model(str(tmp_path / "model.json"), format="json")
-    explainer = trees.Explainer(trees.load(tmp_path / "model.json"))
-    assert np.array_equal(
-        explainer.predict_margin(rows), model.predict(rows, prediction_type="RawFormulaVal")
-    )
-    model.save_model(str(tmp_path / "model.cbm"))
-    with pytest.raises(trees.ModelUnsupported, match='format="json"'):
+@pytest.mark.parametrize("name", [*MODELS, "categories", "categories, not symmetric"])
+def test_files_of_both_formats_hold_the_same_model(name: str, tmp_path: pathlib.Path) -> None:
+    if name in MODELS:
+        loss, parameters = MODELS[name]
+        model = trained(loss, **parameters)
+    else:
+        model = with_categories(grow_policy="SymmetricTree" if name == "categories" else "Lossguide")
+    model.set_scale_and_bias(*((1.5, 0.25) if name == "poisson" else model.get_scale_and_bias()))
+    digests = set()
+    for kind, suffix in (("json", "json"), ("cbm", "cbm")):
+        model.save_model(str(tmp_path / f"model.{suffix}"), format=kind)
+        digests.add(trees.digest(trees.load(tmp_path / f"model.{suffix}")))
+    assert digests == {trees.digest(trees.load(model))}
+
+
+def test_binary_models_of_statistics_are_refused_too(tmp_path: pathlib.Path) -> None:
+    with_categories(one_hot_max_size=2).save_model(str(tmp_path / "model.cbm"))
+    with pytest.raises(trees.ModelUnsupported, match="one_hot_max_size"):
         trees.load(tmp_path / "model.cbm")
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_every_damaged_byte_of_a_binary_model_gives_a_model_or_a_named_error(
+    policy: str, tmp_path: pathlib.Path
+) -> None:
+    trained(grow_policy=policy, iterations=1).save_model(str(tmp_path / "model.cbm"))
+    data = bytearray((tmp_path / "model.cbm").read_bytes())
+    for share in (0.001, 0.2, 0.9):
+        with pytest.raises(trees.ModelUnreadable):
+            trees.load(bytes(data[: max(4, int(len(data) * share))]))
+    random = np.random.default_rng(3)
+    for position in random.integers(4, len(data), 400):
+        damaged = bytearray(data)
+        damaged[position] = random.integers(0, 256)
+        try:
+            trees.load(bytes(damaged))
+        except trees.TreesError:
+            continue
 
 
 def test_a_model_without_leaf_weights_predicts_but_is_not_explained(tmp_path: pathlib.Path) -> None:

@@ -26,8 +26,6 @@ _LOW_BITS = (1 << 32) - 1
 Document: TypeAlias = Mapping[str, Any]
 Floats = npt.NDArray[np.float64]
 
-BINARY_MAGIC = b"CBM1"
-
 _LINKS: Mapping[str, links.LinkName] = {
     "Logloss": "logistic",
     "CrossEntropy": "logistic",

@@ -7,7 +7,7 @@ import pathlib
 import tempfile
 from typing import Any, Protocol, runtime_checkable
 
-from glasskit.trees import catboost, ensembles, errors, lightgbm, portable, scikit, xgboost
+from glasskit.trees import catboost, catboost_binary, ensembles, errors, lightgbm, portable, scikit, xgboost
 
 _SIGNS_OF_PICKLE = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
@@ -74,7 +74,7 @@ Source = (
 def load(source: Source) -> ensembles.Ensemble:
     """The ensemble in a model file (path), a model's text or bytes, a fitted booster or estimator.
 
-    LightGBM text, XGBoost JSON, XGBoost UBJ, CatBoost JSON and the portable form are told apart by their content.
+    LightGBM text, XGBoost JSON and UBJ, CatBoost JSON and binary, and the portable form are told apart by content.
     After early stopping the trees are those that the object predicts with.
     """
     if isinstance(source, pathlib.Path):
@@ -111,11 +111,8 @@ def _from_bytes(data: bytes) -> ensembles.Ensemble:
         raise errors.ModelUnsupported(
             "A pickled model", "Save it in the library's own format: reading a pickle runs its code."
         )
-    if data.startswith(catboost.BINARY_MAGIC):
-        raise errors.ModelUnsupported(
-            "CatBoost's binary model",
-            'Save it as JSON: model.save_model("model.json", format="json"), after load_model("model.cbm").',
-        )
+    if data.startswith(catboost_binary.MAGIC):
+        return catboost.from_document(catboost_binary.document(data))
     if data.startswith(portable.MAGIC[:-1]):
         return portable.from_bytes(data)
     if data[:1] == b"{" and data[1:2] in (b"L", b"i", b"U", b"I", b"l", b"$", b"#"):
