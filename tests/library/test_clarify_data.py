@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasskit.clarify import answers, coding, config, datasets, faults, payloads
+from glasskit.clarify import answers, asking, coding, config, datasets, faults, payloads
 from tests.library.test_clarify_config import PREDICTOR, document
 
 ROWS = [[1, 31, "f"], [0, 45, "m"], [1, 28, "f"]]
@@ -364,6 +364,24 @@ def test_an_answer_without_scores_says_what_is_missing(told: dict[str, Any], bod
     with pytest.raises(faults.ClarifyFault) as caught:
         answers.scores(body.encode(), 2, predictor(**told))
     assert words in str(caught.value)
+
+
+def test_requests_grow_while_the_model_is_quick_and_shrink_when_it_is_slow() -> None:
+    """A model that needs 20 ms a record would not answer 20,000 of them within a minute."""
+    now, asked = [0.0], list[int]()
+
+    def invoke(body: bytes) -> bytes:
+        n_records = body.count(b"\n")
+        asked.append(n_records)
+        now[0] += n_records * (0.00001 if len(asked) < 8 else 0.02)
+        return b"0.5\n" * n_records
+
+    columns = coding.learned(pd.DataFrame({"a": [0.5]}))
+    model = asking.Served(invoke=invoke, predictor=predictor(), coding=columns, clock=lambda: now[0])
+    assert model.scores(np.zeros((60_000, 1))).shape == (60_000, 1)
+    assert (asked[0], max(asked), sum(asked), model.n_records) == (256, payloads.MOST_RECORDS, 60_000, 60_000)
+    model.scores(np.zeros((30_000, 1)))
+    assert max(asked[-10:]) * 0.02 <= asking.LONG_S
 
 
 def test_numbers_in_answers_survive_in_all_their_digits() -> None:
