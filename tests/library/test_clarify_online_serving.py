@@ -88,6 +88,16 @@ def test_a_baseline_that_does_not_fit_its_configuration_keeps_the_server_from_st
         pass
 
 
+@pytest.mark.parametrize(
+    ("value", "saying"), [("yes", "must be true or false"), ("true", "exclude each other")]
+)
+def test_what_the_environment_asks_for_must_fit_together(tmp_path: Path, value: str, saying: str) -> None:
+    made = own(tmp_path, {"ShapConfig": SHAP})
+    made.environment["GLASSHOUSE_EXPLAIN"] = value
+    with pytest.raises(AssertionError, match=saying), made.serving():
+        pass
+
+
 def test_many_requests_at_once_get_the_answers_they_get_alone(tmp_path: Path) -> None:
     random = np.random.default_rng(3)
     rows = random.normal(size=(200, 4)).round(3)

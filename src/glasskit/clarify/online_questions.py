@@ -30,7 +30,7 @@ class Reply:
 
     @property
     def is_well(self) -> bool:
-        return self.status == 200
+        return 200 <= self.status < 300
 
 
 class Ask(Protocol):

@@ -79,11 +79,18 @@ def _user_handler(where: layout.Layout, program: str, accept: str, algorithm: st
 def explained(handler: requests.Handler) -> requests.Handler:
     """The handler, with explanations where the environment asks for them. Raises failures.AlgorithmFailure."""
     folder = os.environ.get("GLASSHOUSE_EXPLAINER", "")
+    tables = os.environ.get("GLASSHOUSE_EXPLAIN", "").lower()
+    if tables not in ("", "true", "false"):
+        raise failures.AlgorithmFailure(f"GLASSHOUSE_EXPLAIN must be true or false, not {tables!r}")
+    if folder and tables == "true":
+        raise failures.AlgorithmFailure(
+            "GLASSHOUSE_EXPLAIN of the model and the endpoint's ExplainerConfig exclude each other"
+        )
     if folder:
         from glasskit.container import explaining
 
         return explaining.ExplainingHandler(handler, Path(folder))
-    if os.environ.get("GLASSHOUSE_EXPLAIN", "").lower() == "true":
+    if tables == "true":
         from glasskit.container import explaining_tables
 
         return explaining_tables.TablesHandler(handler)
