@@ -155,6 +155,19 @@ def test_a_csv_without_a_header_has_the_models_columns_in_order(
     assert unnamed.out == named.out
 
 
+def test_blanks_in_names_that_the_model_wrote_as_underscores_are_the_same_columns(
+    files: model_files.Files, tmp_path: Path
+) -> None:
+    files.table.rename(columns={"account__low": "account _low"}).to_csv(tmp_path / "a.csv", index=False)
+    done = model_files.run(
+        "explain", files.path("model.txt"), str(tmp_path / "a.csv"), "--row", "9", "--json"
+    )
+    named = model_files.run(
+        "explain", files.path("model.txt"), files.path("data.csv"), "--row", "9", "--json"
+    )
+    assert (done.status, done.out) == (0, named.out)
+
+
 @pytest.fixture
 def slow_work(
     files: model_files.Files, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path

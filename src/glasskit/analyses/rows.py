@@ -48,7 +48,7 @@ def read(
     path: Path, ensemble: trees.Ensemble, *, chosen: questions.Chosen | None = None, has_header: bool = True
 ) -> Table:
     """The rows of a file for a model. Raises ValueError naming the column and the row that cannot be used."""
-    names = ensemble.feature_names
+    names = _spelt(path, ensemble.feature_names) if has_header else ensemble.feature_names
     texts = [chosen.column] if chosen is not None and chosen.column else []
     categories = {names[at] for at in (*ensemble.levels, *ensemble.text_hashes)}
     found = named.read(path, names, texts=texts, has_header=has_header, kept_as_texts=categories)
@@ -60,6 +60,16 @@ def read(
     for at, levels in ensemble.levels.items():
         rows[:, at] = _of_levels(found.texts[names[at]], levels)
     return Table(rows=rows, texts=found.texts)
+
+
+def _spelt(path: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """The model's columns as the file spells them: LightGBM writes blanks in names as underscores."""
+    known = named.columns(path)
+    present = set(known)
+    if present.issuperset(names):
+        return tuple(names)
+    blank = {name.replace(" ", "_"): name for name in known if " " in name}
+    return tuple(name if name in present else blank.get(name, name) for name in names)
 
 
 def _whole(text: str) -> str | int:

@@ -98,12 +98,13 @@ def find(
 
     row: values by column, or in the model's order. allowed: what can be changed; nothing else ever is.
     count: how many options, each of another kind. most_changes: how many levers one option may use.
+    time_limit_s: of everything together; it may be passed by the making of the tables and a first solution.
     """
     explainer = model if isinstance(model, trees.Explainer) else trees.Explainer(model)
     goal = _goal(explainer.ensemble, at_most, at_least)
     levers.require_apart(allowed, explainer.feature_names)
-    case = _Case(explainer, _row(row, explainer.feature_names), allowed, goal)
     started = clock()
+    case = _Case(explainer, _row(row, explainer.feature_names), allowed, goal)
 
     def is_over() -> bool:
         return clock() - started >= time_limit_s
