@@ -1,0 +1,1 @@
+"""What recording every decision costs."""
