@@ -36,10 +36,6 @@ def run(asked: questions.Recourse, around: questions.Around) -> None:
         raise questions.Unanswerable(
             f"the model has {ensemble.n_outputs} classes, but recourse needs one output"
         )
-    if ensemble.text_hashes:
-        raise questions.Unanswerable(
-            "the model has categories that are known by the hashes of their texts alone, which recourse cannot choose among"
-        )
     table = rows.read(asked.data, ensemble, chosen=asked.chosen, has_header=asked.has_header)
     number = table.number_of(asked.chosen)
     codes = _codes(table.rows, ensemble)
@@ -87,8 +83,15 @@ def _check(asked: questions.Recourse) -> None:
 
 
 def _codes(given: rows.Rows, ensemble: trees.Ensemble) -> Floats:
-    """The rows as numbers: of a category, the number of its level."""
+    """The rows as numbers: of a category, the number of its level. Raises Unanswerable for texts without one."""
     found = given.copy()
+    for at in ensemble.text_hashes:
+        text = next((value for value in given[:, at].tolist() if isinstance(value, str)), None)
+        if text is not None:
+            raise questions.Unanswerable(
+                f"column {ensemble.feature_names[at]!r} holds {text!r}: the model knows the texts of its categories by their "
+                "hashes alone, which recourse cannot choose among; train on whole numbers in their place"
+            )
     for at, levels in ensemble.levels.items():
         if isinstance(levels[0], str):
             code = {level: float(number) for number, level in enumerate(levels)}
