@@ -93,6 +93,17 @@ def test_numbers_that_could_be_codes_or_values_are_refused() -> None:
     assert np.array_equal(explainer.predict(codes.to_numpy(dtype=float)), explainer.predict(frame()))
 
 
+def test_where_lightgbm_does_not_say_which_columns_its_lists_belong_to_codes_are_asked_for() -> None:
+    given = frame()[["loan amount", "colour"]].assign(floor=np.arange(500) % 5)
+    data = lightgbm.Dataset(given, target(), categorical_feature=["colour", "floor"])
+    booster = lightgbm.train({"objective": "regression", "verbose": -1, "min_data_per_group": 1}, data, 3)
+    explainer = trees.Explainer(trees.load(booster))
+    with pytest.raises(trees.BadInput, match="Column 'colour' has the type category"):
+        explainer.predict(given)
+    codes = given.assign(colour=given.colour.cat.codes.astype(float).replace(-1.0, np.nan))
+    assert np.array_equal(explainer.predict(codes), booster.predict(given))
+
+
 def of_xgboost(given: pd.DataFrame) -> xgboost.Booster:
     data = xgboost.DMatrix(given, target(), enable_categorical=True, nthread=1)
     return xgboost.train({"max_depth": 4, "nthread": 1}, data, 8)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -74,7 +74,7 @@ def _ensemble(text: str) -> ensembles.Ensemble:
         link=_link(objective),
         objective=objective,
         source="lightgbm",
-        levels=_levels(text, len(names)),
+        levels=_levels(text, header.get("feature_infos", "").split()),
     )
 
 
@@ -101,20 +101,27 @@ def _fields(block: str) -> dict[str, str]:
     return fields
 
 
-def _levels(text: str, n_features: int) -> dict[int, tuple[str | int | float | bool, ...]]:
-    """The values of the columns that had pandas' type category, by feature: the text's last lines list them."""
+def _levels(text: str, infos: Sequence[str]) -> dict[int, tuple[str | int | float | bool, ...]]:
+    """The values of the columns that had pandas' type category, by feature: the text's last lines list them.
+
+    The text does not say to which columns they belong. They are taken for the categorical ones where as many
+    are listed and no code exceeds them; where not (columns of ordered or of numeric categories), none are known.
+    """
     listed = re.search(r"^pandas_categorical:(.+)$", text, flags=re.MULTILINE)
     columns = re.search(r"^\[categorical_feature: ([\d,]+)\]$", text, flags=re.MULTILINE)
     levels = json.loads(listed.group(1)) if listed else None
-    if not levels:
-        return {}
     features = [int(index) for index in columns.group(1).split(",")] if columns else []
-    if len(features) != len(levels) or max(features) >= n_features:
-        raise errors.ModelUnreadable(
-            _FORMAT,
-            f"it lists the categories of {len(levels)} columns, but names {len(features)} such columns",
-        )
-    return {feature: tuple(values) for feature, values in zip(features, levels, strict=True) if len(values)}
+    if not levels or len(features) != len(levels) or max(features) >= len(infos):
+        return {}
+    pairs = list(zip(features, levels, strict=True))
+    if any(_highest_code(infos[feature]) >= len(values) for feature, values in pairs):
+        return {}
+    return {feature: tuple(values) for feature, values in pairs if len(values)}
+
+
+def _highest_code(info: str) -> int:
+    """Of a categorical feature's codes ("-1:2:0"); of one that is never asked for ("none") -1."""
+    return max((int(code) for code in info.split(":")), default=-1) if re.fullmatch(r"[-\d:]+", info) else -1
 
 
 def _require(fields: Mapping[str, str], key: str) -> str:
