@@ -1,5 +1,6 @@
 """SHAP values, baselines and partial dependence of an analysis, against definitions and against shap itself."""
 
+import dataclasses
 import io
 import pickle
 import tarfile
@@ -28,6 +29,7 @@ ASKED = config.Shap(
     aggregation="mean_abs",
     features=(),
 )
+LOGIT = dataclasses.replace(ASKED, use_logit=True, n_samples=50)
 
 
 def table(n_rows: int = 120, width: int = 5) -> tuple[Floats, npt.NDArray[np.int64]]:
@@ -76,13 +78,13 @@ def test_values_of_a_regression_and_of_log_odds_are_the_shapley_values_by_defini
     rows, _ = table()
     baseline = rows[:4]
     regression = of_booster(booster(objective="reg:squarederror"))
-    found = attributions.of_trees(regression, rows[:9], baseline, use_logit=False, progress=quiet)
+    found = attributions.of_trees(regression, rows[:9], baseline, asked=ASKED, progress=quiet)
     assert found is not None
     sums_to(found, regression.scores(rows[:9]))
     for row, values in zip(rows[:3], found.values, strict=False):
         assert values == pytest.approx(by_definition(regression.scores, row, baseline), abs=1e-9)
     classes = of_booster(booster())
-    found = attributions.of_trees(classes, rows[:9], baseline, use_logit=True, progress=quiet)
+    found = attributions.of_trees(classes, rows[:9], baseline, asked=LOGIT, progress=quiet)
     assert found is not None
     for row, values in zip(rows[:3], found.values, strict=False):
         assert values == pytest.approx(
@@ -96,7 +98,7 @@ def test_values_of_probabilities_are_those_of_shap_in_that_space() -> None:
 
     rows, _ = table()
     model = booster()
-    found = attributions.of_trees(of_booster(model), rows[:40], rows[40:45], use_logit=False, progress=quiet)
+    found = attributions.of_trees(of_booster(model), rows[:40], rows[40:45], asked=ASKED, progress=quiet)
     assert found is not None
     oracle = shap.TreeExplainer(model, rows[40:45], model_output="probability")
     assert found.values[:, :, 0] == pytest.approx(oracle.shap_values(rows[:40]), abs=1e-6)
@@ -106,7 +108,7 @@ def test_values_of_probabilities_are_those_of_shap_in_that_space() -> None:
 
 def test_a_row_equal_to_the_baseline_gets_no_share_of_anything() -> None:
     rows, _ = table()
-    found = attributions.of_trees(of_booster(booster()), rows[:1], rows[:1], use_logit=False, progress=quiet)
+    found = attributions.of_trees(of_booster(booster()), rows[:1], rows[:1], asked=ASKED, progress=quiet)
     assert found is not None
     assert found.values == pytest.approx(np.zeros((1, 5, 1)), abs=1e-12)
 
@@ -118,20 +120,19 @@ def test_trees_with_several_classes_are_asked_instead() -> None:
         {"objective": "multi:softprob", "num_class": 3, "nthread": 1}, xgb.DMatrix(rows, label), 4
     )
     several = of_booster(model)
-    assert attributions.of_trees(several, rows, rows[:1], use_logit=False, progress=quiet) is None
+    assert attributions.of_trees(several, rows, rows[:1], asked=ASKED, progress=quiet) is None
     found = asked(several, rows[:4], rows[5:7])
     assert (found.method, found.values.shape) == ("exact", (4, 5, 3))
     sums_to(found, several.scores(rows[:4]))
 
 
 def asked(model: Any, rows: Floats, baseline: Floats, **changes: Any) -> attributions.Attributions:
-    told = {field: getattr(ASKED, field) for field in ASKED.__dataclass_fields__} | changes
     return attributions.of_model(
         model,
         rows,
         baseline,
         names=[f"x{at}" for at in range(rows.shape[1])],
-        asked=config.Shap(**told),
+        asked=dataclasses.replace(ASKED, **changes),
         progress=quiet,
         whose="the model",
         asked_model=True,

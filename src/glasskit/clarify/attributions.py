@@ -19,6 +19,7 @@ Progress = Callable[[int, int], None]
 """(rows explained, rows in all)."""
 
 _PARTS = 20
+_NOT_NEEDED = " num_samples is for models that are asked, and was not needed."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,7 +51,7 @@ def aggregated(values: Floats, aggregation: config.Aggregation) -> Floats:
 
 
 def of_trees(
-    found: models.Trees, rows: Floats, baseline: Floats, *, use_logit: bool, progress: Progress
+    found: models.Trees, rows: Floats, baseline: Floats, *, asked: config.Shap, progress: Progress
 ) -> Attributions | None:
     """SHAP values by Tree SHAP against every row of the baseline; None where the link of the trees has no way.
 
@@ -62,9 +63,9 @@ def of_trees(
     space: Literal["margin", "prediction"] = "margin"
     if found.space == "margin" or link.name == "identity":
         what = "exact Shapley values of the model's scores"
-        if use_logit:
+        if asked.use_logit:
             return None
-    elif use_logit:
+    elif asked.use_logit:
         scale, what = link.scale, "exact Shapley values of the log-odds"
         if link.name != "logistic":
             return None
@@ -83,7 +84,7 @@ def of_trees(
         values=np.concatenate([_wide(part.values) for part in parts]) * scale,
         expected=np.atleast_1d(parts[0].base_values[0]) * scale,
         method="tree_shap",
-        account=f"Tree SHAP on {found.file}: {what}.",
+        account=f"Tree SHAP on {found.file}: {what}.{_NOT_NEEDED if asked.n_samples else ''}",
         largest_error=0.0,
         asked_model=False,
     )

@@ -64,7 +64,7 @@ def shap(
             own,
             subject.matrix,
             subject.baseline,
-            use_logit=asked.use_logit,
+            asked=asked,
             progress=progress(say, "SHAP", lambda: 0),
         )
     if explained is None:
