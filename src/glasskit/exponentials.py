@@ -9,8 +9,8 @@ Waite), so exp(x) = 2**m * 2**(j/32) * exp(r): a table in two parts (Tang, "Tabl
 of the exponential function", 1989) and a polynomial of degree 6. The result is kept as an unrounded
 pair of doubles, about 60 bits, and so are the sums and quotients made of it (Dekker 1971).
 
-Error. At most 0.56 units in the last place (ulp) for normal results of every function here, 1 ulp for
-subnormal ones: half a unit is the last rounding. 0.7 ulp for log(1 + exp).
+Error. At most 0.6 units in the last place (ulp) for normal results of every function here, 1 ulp for
+subnormal ones: half a unit is the last rounding. 0.75 ulp for log(1 + exp).
 """
 
 from __future__ import annotations
