@@ -1,4 +1,7 @@
-"""Endpoints of a server that is killed: they answer again at once, an update ends, and no server runs twice."""
+"""Endpoints of a server that is killed: they answer again at once, an update ends, and no server runs twice.
+
+Their decisions are recorded: whatever was answered is in the ledger, which verifies.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,15 @@ import contextlib
 import functools
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore import exceptions
 
+from glasshouse.kernel.ledger import Reader
+from glassproof import anchors, ledgers
 from tests.crash import history, processes
 from tests.crash.rig import KILLS, CutShort, Rig
 from tests.support import workshop
@@ -46,6 +51,8 @@ class Clients:
     is_sure: bool = True
     n_updates: int = 0
     n_answers: int = 0
+    decided: dict[str, str] = field(default_factory=dict)
+    """What was answered, by the ids of the decisions."""
 
     def invoke(self) -> None:
         self.answer()
@@ -56,6 +63,7 @@ class Clients:
         word = bytes(answer["Body"].read()).decode()
         assert word in WORDS
         self.n_answers += 1
+        self.decided[answer["ResponseMetadata"]["HTTPHeaders"]["x-glasshouse-decision-id"]] = word
         time.sleep(0.01)
         return word
 
@@ -121,6 +129,7 @@ def test_an_endpoint_answers_through_updates_and_crashes(rig: Rig) -> None:
     assert {clients.answer() for _ in range(10)} == {clients.asked}
     assert clients.n_updates >= KILLS // 5
     assert clients.n_answers > 4 * KILLS
+    check_decisions(rig, clients.decided)
     rig.client("sagemaker").delete_endpoint(EndpointName=ENDPOINT)
     rig.crash(within=(0.0, 0.3))
     rig.until(lambda: is_gone(rig, ENDPOINT), what="the end of the endpoint")
@@ -165,7 +174,8 @@ def prepare(rig: Rig, *, count: int) -> None:
             "InstanceType": "ml.m5.large",
             "InitialVariantWeight": 1,
         }
-        sagemaker.create_endpoint_config(EndpointConfigName=word, ProductionVariants=[variant])
+        tags = [{"Key": "glasshouse:record", "Value": "true"}]
+        sagemaker.create_endpoint_config(EndpointConfigName=word, ProductionVariants=[variant], Tags=tags)
 
 
 def is_gone(rig: Rig, name: str) -> bool:
@@ -174,6 +184,17 @@ def is_gone(rig: Rig, name: str) -> bool:
     except exceptions.ClientError as error:
         return "Could not find" in error.response["Error"]["Message"]
     return False
+
+
+def check_decisions(rig: Rig, decided: dict[str, str]) -> None:
+    """All that was answered is recorded as it was answered, once, and the ledger is whole."""
+    folder = rig.data / "ledger"
+    report = ledgers.verify(folder / "segments", anchors.read(rig.server.anchors))
+    assert report.is_whole, report.findings
+    recorded = [entry for _, entry in Reader(folder).entries()]
+    assert len({entry.id for entry in recorded}) == len(recorded) >= len(decided)
+    answers = {entry.id: entry.private["answer"] for entry in recorded if entry.private is not None}
+    assert decided.items() <= answers.items()
 
 
 def check_nothing_left(rig: Rig) -> None:
