@@ -131,10 +131,19 @@ def command_line() -> Iterator[str]:
     choices = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction)).choices
     for name, one in choices.items():
         yield from ("", f"## glasshouse {name}", "", "```text", (one.description or "").rstrip(), "```", "")
-        for action in one._actions:
-            flags = ", ".join(action.option_strings) or action.dest
-            if "-h" not in action.option_strings:
-                yield f"- `{flags}`: {action.help}"
+        yield from _command(f"glasshouse {name}", one)
+
+
+def _command(name: str, one: argparse.ArgumentParser) -> Iterator[str]:
+    """The options of a command, and those of the commands under it."""
+    for action in one._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for verb, inner in action.choices.items():
+                yield from (f"`{name} {verb}`: {inner.description}", "")
+                yield from _command(f"{name} {verb}", inner)
+                yield ""
+        elif "-h" not in action.option_strings:
+            yield f"- `{', '.join(action.option_strings) or action.dest}`: {action.help}"
 
 
 def images() -> Iterator[str]:

@@ -33,6 +33,7 @@ def root() -> cli.Root:
         analyses=_analyses,
         convert=_convert,
         rerun=_rerun,
+        decisions=_decisions,
         clock=SystemClock(),
         demos={"credit": _credit},
     )
@@ -118,6 +119,16 @@ def _rerun(settings: Settings) -> Callable[[Iterable[Entry]], Iterator[Replayed]
     return rerun
 
 
+def _decisions(bundles: Path) -> cli.Decisions:
+    from glasskit.decisions import exporting
+
+    names = exporting.names_of(bundles)
+    return cli.Decisions(
+        row=lambda record: exporting.row(record, names),
+        export=lambda records, path: exporting.export(records, path, names),
+    )
+
+
 def _credit() -> cli.Demo:
     from glasshouse.solutions.credit import clients, demo
 
@@ -131,7 +142,8 @@ def _credit() -> cli.Demo:
         )
 
     def run(wish: cli.Wish) -> None:
-        demo.run(connected(wish), demo.Options(source=wish.source, report=wish.folder / "report.html"))
+        report = wish.folder / "report.html"
+        demo.run(connected(wish), demo.Options(source=wish.source, report=report, data=wish.data))
 
     def clean(wish: cli.Wish) -> None:
         demo.clean(connected(wish))

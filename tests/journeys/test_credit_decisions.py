@@ -5,6 +5,7 @@ import io
 import json
 import math
 import re
+import shlex
 import subprocess
 import sys
 import urllib.error
@@ -121,6 +122,7 @@ def check_report(outcome: demo.Outcome, copy: Path) -> None:
     for title in ("Summary", "In detail", "Reasons", "Letter", "What would change the decision", "Bias"):
         assert f"<h2>{title}</h2>" in page.decode()
     assert outcome.decision.applicant in shown
+    assert outcome.decision.decision_id in shown
     assert outcome.bias.summary["worst"] in shown
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(outcome.url.partition("?")[0], timeout=20)
@@ -157,6 +159,28 @@ def check_guide(server: installation.Installation) -> None:
     )
 
 
+def check_ledger(server: installation.Installation, outcome: demo.Outcome, told: str) -> None:
+    """The decisions were verified and came out equal, and the commands that were told say so again."""
+    assert outcome.proof is not None
+    assert outcome.proof.n_decisions == len(set(outcome.decision_ids)) > 12
+    assert outcome.proof.whole.startswith("WHOLE: ")
+    assert f"all {len(outcome.decision_ids)} are equal, byte by byte." in " ".join(told.split())
+    assert outcome.decision.decision_id in outcome.decision_ids
+    for command, last in ((outcome.proof.verify, "WHOLE: "), (outcome.proof.replay, "1 decisions: 1 equal")):
+        assert command in told
+        done = subprocess.run(
+            [*installation.PROGRAM, *shlex.split(command)[1:]], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.startswith(last)
+    ledger = server.client("glasshouse")
+    found = ledger.describe_decision(DecisionId=outcome.decision.decision_id)
+    assert found["Subject"] == outcome.decision.applicant
+    assert found["Outcome"] == "Declined"
+    assert found["InferenceId"].startswith(outcome.run)
+    about = ledger.list_decisions(Subject=outcome.decision.applicant)["Decisions"]
+    assert outcome.decision.decision_id in {one["DecisionId"] for one in about}
+
+
 def check_nothing_is_left(clients: credit_clients.Clients, outcome: demo.Outcome) -> None:
     sagemaker = clients.sagemaker
     assert sagemaker.list_endpoints()["Endpoints"] == []
@@ -167,15 +191,21 @@ def check_nothing_is_left(clients: credit_clients.Clients, outcome: demo.Outcome
 
 
 def test_raw_tables_become_an_explained_decision_and_leave_nothing(
-    server: installation.Installation, clients: credit_clients.Clients, tmp_path: Path
+    server: installation.Installation,
+    clients: credit_clients.Clients,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    for name, value in server.extra.items():
+        monkeypatch.setenv(name, value)
     out = io.StringIO()
-    options = demo.Options(n_applicants=N_APPLICANTS, report=tmp_path / "report.html")
+    options = demo.Options(n_applicants=N_APPLICANTS, report=tmp_path / "report.html", data=server.data)
     outcome = demo.run(clients, options, out=out)
     check_decision(outcome)
     check_telling(outcome, out.getvalue())
     assert f"Its copy  {tmp_path / 'report.html'}" in out.getvalue()
     check_report(outcome, tmp_path / "report.html")
+    check_ledger(server, outcome, out.getvalue())
     check_letter(clients, outcome)
     check_recourse(clients, outcome)
     check_bias(clients, outcome)

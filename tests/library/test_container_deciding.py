@@ -186,3 +186,16 @@ def test_a_rule_that_cannot_be_used_ends_the_server_with_a_sentence(
 def test_a_decision_is_of_its_day(client: containers.Client) -> None:
     head, _ = unframed(asked(client, "1,2,3,4", "text/csv"))
     assert datetime.date.fromisoformat(head["decisions"][0]["on"]) == datetime.date(2026, 3, 1)
+
+
+@pytest.mark.parametrize("subject", ["inference-id", "custom-attributes"])
+def test_a_member_of_the_invocation_may_name_the_subject(tmp_path: Path, subject: str) -> None:
+    made = container(tmp_path, {"rule": RULE, "subject": subject, "outcome": ""})
+    made.write("model/xgboost-model", xgboost_model())
+    header = f"X-Amzn-SageMaker-{subject.title()}"
+    with made.serving() as client:
+        kind = {"Content-Type": "text/csv", deciding.RECORD: ON}
+        named = client._send("POST", "/invocations", ROWS_CSV.encode(), {**kind, header: "person 7"})
+        unnamed = client._send("POST", "/invocations", ROWS_CSV.encode(), kind)
+    assert [one["subject"] for one in unframed(named)[0]["decisions"]] == ["person 7", "person 7"]
+    assert [one["subject"] for one in unframed(unnamed)[0]["decisions"]] == ["", ""]

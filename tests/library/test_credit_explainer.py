@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from glasshouse.solutions.credit import decisions, report, requests, synthetic
+from glasskit.container import contexts
 from glasskit.explain import outcomes
 from tests.support import credit
 
@@ -246,3 +247,19 @@ def test_the_report_says_what_became_of_the_application(
     assert verdict.split()[0] in before.outcome_in_words().lower() or verdict == "left to a person"
     assert "Not measured: only 3 rows." in page
     assert "?a=1&amp;b=2" in page
+
+
+@pytest.mark.slow
+def test_the_day_that_a_recorded_request_names_stands_in_for_the_clocks(
+    explainer: ModuleType, model: Any, prepared: credit.Prepared
+) -> None:
+    """So a decision comes out the same when it is taken again on another day."""
+    asked = explainer.input_fn(
+        json.dumps(prepared.rows("data_test")[0]), "application/json; entities=decision,recourse"
+    )
+    (answer,) = explainer.predict_fn(
+        asked, model, contexts.Context("", {explainer.DAY: "2025-06-01"})
+    ).answers
+    assert answer["decision"]["measure"]["on"] == "2025-06-01"
+    with pytest.raises(Exception, match="No policy is in force on 2024-12-31"):
+        explainer.predict_fn(asked, model, contexts.Context("", {explainer.DAY: "2024-12-31"}))

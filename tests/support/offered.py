@@ -29,6 +29,7 @@ OFFERED = {
         "DescribeDecision",
         "PutGroundTruth",
         "EraseSubject",
+        "ExpireDecisions",
         "DescribeLedger",
     ),
 }

@@ -42,6 +42,11 @@ _PROBE_SEED = 20_261_122
 _LENGTH = struct.Struct(">I")
 _RECORDED = ("content-type", "accept", RECORD, requests.CUSTOM_ATTRIBUTES)
 """The headers that an answer may depend on, and that are recorded with it."""
+SUBJECT_HEADERS = {
+    "custom-attributes": requests.CUSTOM_ATTRIBUTES,
+    "inference-id": "x-amzn-sagemaker-inference-id",
+}
+"""Members of an invocation, as a subject names them (neither is a JMESPath expression), and their headers."""
 
 
 class DecidingHandler:
@@ -53,7 +58,7 @@ class DecidingHandler:
     def __init__(self, model: requests.Scorer, front: requests.Handler, folder: Path) -> None:
         self._model, self._front = model, front
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        self._subject, self._outcome = _expression(config, "subject"), _expression(config, "outcome")
+        self._subject, self._outcome = _subject(config), _expression(config, "outcome")
         try:
             rule = decisions.Rule.read(config["rule"])
             if rule.policy:
@@ -110,7 +115,7 @@ class DecidingHandler:
         records = _records(asked.body, asked.content_type, len(rows))
         for decision, record in zip(found, records, strict=True):
             decision["input"] = record
-            decision["subject"] = self._subject(_document(record))
+            decision["subject"] = self._subject(asked, record)
         return found
 
     def _opaque(self, asked: requests.Request, answer: requests.Answer) -> dict[str, Any]:
@@ -120,7 +125,7 @@ class DecidingHandler:
             "input": record,
             "headers": {name: asked.headers[name] for name in _RECORDED if name in asked.headers},
             "answer": said,
-            "subject": self._subject(_document(record)),
+            "subject": self._subject(asked, record),
             "outcome": self._outcome(_document(said)),
         }
 
@@ -164,6 +169,15 @@ def _numbers(document: Any) -> Iterator[float]:
             yield from _numbers(one)
     else:
         yield float(document)
+
+
+def _subject(config: Mapping[str, Any]) -> Callable[[requests.Request, str], str]:
+    """Whom a record of a request is about; "" where nothing says it. Raises failures.AlgorithmFailure."""
+    header = SUBJECT_HEADERS.get(config.get("subject", ""))
+    if header is not None:
+        return lambda asked, _record: asked.headers.get(header, "")
+    find = _expression(config, "subject")
+    return lambda _asked, record: find(_document(record))
 
 
 def _expression(config: Mapping[str, Any], name: str) -> Callable[[Any], str]:

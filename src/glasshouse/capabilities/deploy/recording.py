@@ -32,7 +32,10 @@ TAGS = (
     "subject",
     "outcome",
 )
-"""What a tag is called behind the prefix. A policy and its baseline are S3 URIs; subject and outcome JMESPath."""
+"""What a tag is called behind the prefix. A policy and its baseline are S3 URIs; subject and outcome JMESPath.
+
+A subject may also be `inference-id` or `custom-attributes`: members of the invocation.
+"""
 
 _LARGEST = 4 << 20
 _DECIDES = ("threshold", "policy", "outcome")

@@ -5,7 +5,6 @@ Operations of the service `glasshouse`, which AWS does not have. A caller sees t
 
 from __future__ import annotations
 
-import array
 import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -13,11 +12,12 @@ from typing import Any
 from glasshouse.kernel import errors, ids
 from glasshouse.kernel.clock import as_datetime
 from glasshouse.kernel.context import Context
-from glasshouse.kernel.ledger import Draft, Entry, LedgerUnavailable, subjects
+from glasshouse.kernel.ledger import Draft, Entry, LedgerUnavailable, records, subjects
 from glasshouse.kernel.operations import operation
 
 SERVICE = "glasshouse"
 NANO = 1_000_000_000
+_DAY_S = 86_400
 _PAGE = 100
 Fields = Mapping[str, Any]
 
@@ -60,7 +60,7 @@ def describe_decision(request: Mapping[str, Any], context: Context) -> dict[str,
         for _, one in context.ports.ledger.entries(since=entry.seq, only=_about(entry.id))
         if one.private is not None
     ]
-    document = {} if entry.private is None else {"Document": json.dumps(_plain(entry.private))}
+    document = {} if entry.private is None else {"Document": json.dumps(records.plain(entry.private))}
     return {
         **_summary(entry),
         "ModelDigest": public["model_digest"],
@@ -92,6 +92,8 @@ def put_ground_truth(request: Mapping[str, Any], context: Context) -> dict[str, 
     )
     try:
         (written,) = context.ports.ledger.record([draft]).result()
+    except subjects.Erased as error:
+        raise errors.Conflict(f"The subject of decision {entry.id} was erased.") from error
     except LedgerUnavailable as error:
         raise NotWritten(f"The ground truth could not be recorded: {error}.") from error
     return {"DecisionId": entry.id, "Seq": written.seq}
@@ -108,6 +110,22 @@ def erase_subject(request: Mapping[str, Any], context: Context) -> dict[str, Any
     except (LedgerUnavailable, OSError) as error:
         raise NotWritten(f"The erasure could not be recorded: {error}.") from error
     return {"ErasureId": written.id, "Seq": written.seq}
+
+
+@operation("ExpireDecisions", service=SERVICE)
+def expire_decisions(request: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """Erases everybody whose every decision was taken more than so many days ago. It cannot be undone."""
+    before = _now(context) - request["OlderThanDays"] * _DAY_S * NANO
+    book, account = context.ports.ledger, context.caller.account
+    told = {"Before": as_datetime(before / NANO)}
+    if request.get("DryRun", False):
+        counts = book.expirable(before=before, account=account)
+        return {**told, "Subjects": len(counts), "Decisions": sum(counts.values())}
+    try:
+        found = book.expire(before=before, account=account, by=context.caller.arn, reason=request["Reason"])
+    except (LedgerUnavailable, OSError) as error:
+        raise NotWritten(f"Not all that is older could be erased: {error}. Try again.") from error
+    return {**told, "Subjects": found.n_subjects, "Decisions": found.n_decisions, "Seq": found.seq}
 
 
 @operation("DescribeLedger", service=SERVICE)
@@ -213,12 +231,3 @@ def _time(entry: Entry) -> Any:
 
 def _now(context: Context) -> int:
     return round(context.ports.clock.now() * NANO)
-
-
-def _plain(value: Any) -> Any:
-    """Arrays as lists."""
-    if isinstance(value, array.array):
-        return value.tolist()
-    if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items()}
-    return value

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from glasshouse.doors.cli.commands import main
 from glasshouse.doors.cli.failures import Failed
-from glasshouse.doors.cli.root import Analyses, Demo, Keys, Root, Wish
+from glasshouse.doors.cli.root import Analyses, Decisions, Demo, Keys, Root, Wish
 
-__all__ = ["Analyses", "Demo", "Failed", "Keys", "Root", "Wish", "main"]
+__all__ = ["Analyses", "Decisions", "Demo", "Failed", "Keys", "Root", "Wish", "main"]

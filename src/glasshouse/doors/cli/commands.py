@@ -14,9 +14,11 @@ from typing import Any
 from glasshouse.doors.cli import (
     bias,
     calls,
+    decisions,
     demo,
     doctor,
     environment,
+    expire,
     explain,
     failures,
     follow,
@@ -303,5 +305,7 @@ COMMANDS: dict[str, tuple[Command, Callable[[argparse.ArgumentParser], None]]] =
     "recourse": (recourse.run, recourse.add_options),
     "verify": (ledger.verify, ledger.add_verify),
     "replay": (ledger.replay, ledger.add_replay),
+    "decisions": (decisions.run, decisions.add_options),
+    "expire": (expire.run, expire.add_options),
     "version": (version, _alone),
 }

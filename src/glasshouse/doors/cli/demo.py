@@ -34,6 +34,7 @@ def run(name: str, settings: Settings, root: Root, *, source: Path | None, stay:
             endpoint=server.endpoint,
             region=server.region,
             keys=keys,
+            data=settings.data,
             folder=settings.data / "demo" / name,
             source=source,
         )

@@ -17,7 +17,7 @@ from glassproof import __main__ as verifier
 from glassproof import anchors, ledgers
 
 if TYPE_CHECKING:
-    from glasshouse.kernel.ledger import Entry
+    from glasshouse.kernel.ledger import Entry, Reader
 
 NANO = 1_000_000_000
 _SEVERAL = 200
@@ -31,7 +31,7 @@ def verify(options: argparse.Namespace, _root: Root) -> int:
     copy the folder of the package `glassproof` and run python -m glassproof LEDGER/segments --anchor FILE.
     """
     settings = Settings.read({"data": options.data})
-    segments = _folder(settings) / "segments"
+    segments = folder_of(settings) / "segments"
     try:
         known = [one for path in _anchor_files(options, settings, segments) for one in anchors.read(path)]
         report = ledgers.verify(segments, known, progress=_told("verified"))
@@ -44,7 +44,7 @@ def verify(options: argparse.Namespace, _root: Root) -> int:
 def replay(options: argparse.Namespace, root: Root) -> int:
     """Take recorded decisions again from the ledger alone and compare every bit; exit status 0 only if all are equal.
 
-    glasshouse replay 5f1c...           one decision
+    glasshouse replay 5f1c...           one decision, or several
     glasshouse replay --since 2026-01-01
     glasshouse replay --all
 
@@ -54,9 +54,9 @@ def replay(options: argparse.Namespace, root: Root) -> int:
     from glasshouse.kernel.ledger import replaying
 
     if bool(options.id) + bool(options.since) + options.all != 1:
-        raise failures.Failed("Name a decision, or give --since or --all.", status=failures.USAGE)
+        raise failures.Failed("Name decisions, or give --since or --all.", status=failures.USAGE)
     settings = Settings.read({"data": options.data})
-    folder = _folder(settings)
+    folder = folder_of(settings)
     chosen = _chosen(options, folder)
     counts: collections.Counter[str] = collections.Counter()
     for one in replaying.replay(folder, chosen, rerun=root.rerun(settings)):
@@ -66,8 +66,9 @@ def replay(options: argparse.Namespace, root: Root) -> int:
         if sum(counts.values()) % _SEVERAL == 0:
             _told("replayed")(sum(counts.values()), 0)
     total = sum(counts.values())
-    if not total:
-        raise failures.Failed("There is no such decision in the ledger.")
+    if not total or total < len(set(options.id)):
+        missing = "no such decision" if len(options.id) < 2 else f"only {total} of these decisions"
+        raise failures.Failed(f"There is {missing} in the ledger.")
     print(f"{total} decisions: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()))
     return failures.FAILED if counts["different"] or counts["refused"] else 0
 
@@ -85,13 +86,14 @@ def add_verify(one: argparse.ArgumentParser) -> None:
 
 
 def add_replay(one: argparse.ArgumentParser) -> None:
-    one.add_argument("id", nargs="?", default="", help="the id of a decision")
+    one.add_argument("id", nargs="*", help="the ids of decisions")
     one.add_argument("--since", default="", metavar="TIME", help="from this day or time on, ISO 8601, UTC")
     one.add_argument("--all", action="store_true", help="every decision")
     one.add_argument("--data", type=Path, metavar="DIR", help="the server's data folder (~/.glasshouse)")
 
 
-def _folder(settings: Settings) -> Path:
+def folder_of(settings: Settings) -> Path:
+    """The ledger of the data folder. Raises Failed where there is none."""
     folder = settings.data / "ledger"
     if not folder.is_dir():
         raise failures.Failed(f"There is no decision ledger in {settings.data}.")
@@ -107,29 +109,32 @@ def _anchor_files(options: argparse.Namespace, settings: Settings, segments: Pat
 
 
 def _chosen(options: argparse.Namespace, folder: Path) -> Iterator[Entry]:
-    from glasshouse.kernel.ledger import Reader, secret_files
-
-    since = _nanoseconds(options.since) if options.since else 0
-    try:
-        reader = Reader(folder)
-    except (OSError, secret_files.DamagedKey) as error:
-        raise failures.Failed(f"The ledger cannot be read: {error}") from error
-    found = reader.entries(
+    since, wanted = nanoseconds(options.since, "--since") if options.since else 0, frozenset(options.id)
+    found = reader_of(folder).entries(
         only=lambda fields: (
-            fields["kind"] == "decision"
-            and fields["at"] >= since
-            and (not options.id or fields["id"] == options.id)
+            fields["kind"] == "decision" and fields["at"] >= since and (not wanted or fields["id"] in wanted)
         )
     )
     return (entry for _, entry in found)
 
 
-def _nanoseconds(text: str) -> int:
+def reader_of(folder: Path) -> Reader:
+    """Raises Failed."""
+    from glasshouse.kernel.ledger import Reader, secret_files
+
+    try:
+        return Reader(folder)
+    except (OSError, secret_files.DamagedKey) as error:
+        raise failures.Failed(f"The ledger cannot be read: {error}") from error
+
+
+def nanoseconds(text: str, option: str) -> int:
+    """A time in ISO 8601, UTC where it does not say otherwise. Raises Failed."""
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError as error:
         raise failures.Failed(
-            f"--since {text!r} is not a time such as 2026-01-31 or 2026-01-31T12:00.", status=failures.USAGE
+            f"{option} {text!r} is not a time such as 2026-01-31 or 2026-01-31T12:00.", status=failures.USAGE
         ) from error
     aware = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
     return round(aware.timestamp() * NANO)

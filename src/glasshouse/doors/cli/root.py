@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from glasshouse.kernel.clock import Clock
 from glasshouse.kernel.ports import Images, Problem
@@ -30,11 +30,12 @@ class Keys(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What was asked of a demo, and the server it speaks to. `folder` takes copies of what it makes."""
+    """What was asked of a demo, and the server it speaks to, on `data`. `folder` takes copies of what it makes."""
 
     endpoint: str
     region: str
     keys: Keys
+    data: Path
     folder: Path
     source: Path | None
 
@@ -59,6 +60,22 @@ class Analyses:
     recourse: Callable[[questions.Recourse, questions.Around], None]
 
 
+Recorded = Mapping[str, Any]
+"""A recorded decision, as `glasskit.decisions.exporting` reads it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decisions:
+    """Recorded decisions as rows of a table. Both raise ValueError with a sentence.
+
+    row: texts, numbers and truth values by their columns. export: writes the file that a path names by its ending, and says
+    how many rows and columns it has; it reads the records twice.
+    """
+
+    row: Callable[[Recorded], dict[str, Any]]
+    export: Callable[[Callable[[], Iterable[Recorded]], Path], tuple[int, int]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Root:
     """Functions that import what they need only when they are called, so that the command line starts fast.
@@ -69,6 +86,7 @@ class Root:
     problems: what keeps jobs from running isolated on this machine.
     images: the catalogue of runtimes; the second argument is told of progress.
     analyses: what is asked of a model file and a table, without a server.
+    decisions: tables of recorded decisions, with what decided in a folder of bundles.
     rerun: asks recorded models again, in the environments that they ran in.
     convert: a pickled model file -> the portable form, in a sandbox; raises Fatal where it cannot be had.
     """
@@ -81,5 +99,6 @@ class Root:
     analyses: Callable[[], Analyses]
     convert: Callable[[Path], bytes]
     rerun: Callable[[Settings], Callable[[Iterable[Entry]], Iterator[Replayed]]]
+    decisions: Callable[[Path], Decisions]
     clock: Clock
     demos: Mapping[str, Callable[[], Demo]] = field(default_factory=dict)

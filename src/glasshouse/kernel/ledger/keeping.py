@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import logging
 import threading
@@ -37,6 +38,15 @@ class Erasure:
 
     id: str
     seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expired:
+    """What an expiry destroyed: keys, and how many decisions cannot be read any more. `seq`: the record of the order."""
+
+    n_subjects: int = 0
+    n_decisions: int = 0
+    seq: int = 0
 
 
 def bundle(folder: Path, digest: str) -> bytes:
@@ -76,12 +86,19 @@ class Reader:
 
         only: chooses by a record's open fields, before its personal ones are read.
         """
+        for where, fields in self._walk(since):
+            if only(fields):
+                yield where, records.opened(fields, self._keys)
+
+    def open_fields(self, *, since: int = 1) -> Iterator[Mapping[str, Any]]:
+        """The fields that anyone may verify, of every record but seals from number `since` on."""
+        return (fields for _, fields in self._walk(since))
+
+    def _walk(self, since: int) -> Iterator[tuple[journal.Written, dict[str, Any]]]:
         for path, frame in ledgers.walk(self.folder / SEGMENTS, since=since):
             fields: dict[str, Any] = canonical.decode(frame.body)
-            if fields["seq"] < since or fields["kind"] == seals.KIND or not only(fields):
-                continue
-            where = journal.Written(seq=fields["seq"], file=path.name, offset=frame.offset)
-            yield where, records.opened(fields, self._keys)
+            if fields["seq"] >= since and fields["kind"] != seals.KIND:
+                yield journal.Written(seq=fields["seq"], file=path.name, offset=frame.offset), fields
 
     def slot_of(self, subject: str) -> int | None:
         """The slot of a person's key; None when no decision is about them, or they were erased."""
@@ -124,6 +141,7 @@ class Ledger(Reader):
         own = secret_files.load_or_make(folder / KEYS, disk)
         self._bundles = set(disk.names(folder / BUNDLES))
         self._keeping = threading.Lock()
+        self._sealing = threading.Lock()  # what is sealed is in the queue before anything sealed later
         self._keys = subjects.Subjects(folder / SUBJECTS, own, disk)
         found, end = ending.find(folder / SEGMENTS, disk)
         self.id = found or ids.token()
@@ -147,7 +165,8 @@ class Ledger(Reader):
         done: Future[list[journal.Written]] = Future()
         done.set_running_or_notify_cancel()  # who waits may go away; the record is written all the same
         try:
-            waiting = [self._journal.append(records.sealed(draft, self._keys)) for draft in drafts]
+            with self._sealing:
+                waiting = [self._journal.append(records.sealed(draft, self._keys)) for draft in drafts]
         except OSError as error:
             done.set_exception(_unavailable(error))
             return done
@@ -178,13 +197,47 @@ class Ledger(Reader):
         The key is destroyed first: a crash in between leaves a key that is gone and no record, never the opposite.
         """
         self._keys.destroy(slot)
-        draft = records.Draft(
-            kind="erasure",
-            id=ids.request_id(),
-            at=round(self._clock.now() * journal.NANO),
-            public={"slot": slot, "by": by, "reason": reason},
-        )
+        draft = self._told("erasure", slot=slot, by=by, reason=reason)
         return Erasure(id=draft.id, seq=self.record([draft]).result()[0].seq)
+
+    def expirable(self, *, before: int, account: str) -> dict[int, int]:
+        """The slots all of whose decisions were taken before a time (ns) and belong to the account -> how many they are."""
+        counts: collections.Counter[int] = collections.Counter()
+        kept: set[int] = set()
+        for fields in self.open_fields():
+            public = fields["public"]
+            if fields["kind"] == "erasure":
+                kept.add(public["slot"])
+            elif fields["kind"] == "decision":
+                counts[fields["slot"]] += 1
+                if fields["at"] >= before or public.get("account") != account:
+                    kept.add(fields["slot"])
+        return {slot: count for slot, count in counts.items() if slot not in kept}
+
+    def expire(self, *, before: int, account: str, by: str, reason: str) -> Expired:
+        """Destroys the keys of all whose every decision is older, and records the order and each erasure.
+
+        Raises OSError when a key could not be destroyed, LedgerUnavailable when it could not be told.
+
+        Who is decided about while it runs is left alone: keys given out are watched from before the order on, and the order
+        is durable behind every record that was sealed before it, so that the reading that follows finds them all.
+        """
+        order = self._told("expiry", before=before, account=account, by=by, reason=reason)
+        n_subjects = n_decisions = 0
+        with self._keys.watched() as watch:
+            (told,) = self.record([order]).result()
+            counts = self.expirable(before=before, account=account)
+            for slots in self._keys.destroy_many(counts, watch):
+                drafts = [self._told("erasure", slot=slot, by=by, reason=reason) for slot in slots]
+                self.record(drafts).result()
+                n_subjects += len(slots)
+                n_decisions += sum(counts[slot] for slot in slots)
+        return Expired(n_subjects=n_subjects, n_decisions=n_decisions, seq=told.seq)
+
+    def _told(self, kind: records.Kind, **public: object) -> records.Draft:
+        """A record of what was done, with nothing personal in it."""
+        now = round(self._clock.now() * journal.NANO)
+        return records.Draft(kind=kind, id=ids.request_id(), at=now, public=public)
 
     def close(self) -> None:
         """Writes, seals and anchors what waits."""

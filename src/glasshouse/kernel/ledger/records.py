@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 from glasshouse.kernel.ledger import subjects
 from glassproof import canonical
 
-Kind = Literal["decision", "truth", "review", "erasure"]
+Kind = Literal["decision", "truth", "review", "erasure", "expiry"]
 FORMAT = 1
 _NONCE = 12
 
@@ -94,6 +95,15 @@ def opened(fields: Mapping[str, Any], keys: subjects.Subjects) -> Entry:
         public=fields["public"],
         private=private,
     )
+
+
+def plain(value: Any) -> Any:
+    """Arrays as lists of floats, which JSON writes so that they read back the same."""
+    if isinstance(value, array.array):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {name: plain(inner) for name, inner in value.items()}
+    return value
 
 
 def _bound(kind: str, record_id: str) -> bytes:

@@ -5,7 +5,6 @@ The deciding is done by `glasskit.decisions` in a process of its own: learning l
 
 from __future__ import annotations
 
-import array
 import json
 import subprocess
 import sys
@@ -86,7 +85,11 @@ def _answered(
         elif not entry.public["bundle"]:
             opaque.append(entry)
         else:
-            asked = {"id": entry.id, "bundle": entry.public["bundle"], "decision": _listed(entry.private)}
+            asked = {
+                "id": entry.id,
+                "bundle": entry.public["bundle"],
+                "decision": records.plain(entry.private),
+            }
             program.stdin.write(json.dumps(asked) + "\n")
             program.stdin.flush()
             yield _verdict(entry, json.loads(program.stdout.readline()))
@@ -99,12 +102,3 @@ def _verdict(entry: records.Entry, answer: dict[str, Any]) -> Replayed:
         f"{one['where']} was {one['recorded']!r} and is {one['replayed']!r}" for one in answer["differences"]
     )
     return Replayed(id=entry.id, seq=entry.seq, verdict="different" if details else "equal", details=details)
-
-
-def _listed(value: Any) -> Any:
-    """Arrays as lists of floats, which JSON writes so that they read back the same."""
-    if isinstance(value, array.array):
-        return value.tolist()
-    if isinstance(value, dict):
-        return {name: _listed(inner) for name, inner in value.items()}
-    return value

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import secrets
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,12 +86,12 @@ class SlotFile:
         slot = Slot(number=found, mark=mark, wrapped=wrapped)
         return None if slot.is_destroyed or found != number else _unwrap(self._own(), wrapped, str(number))
 
-    def without(self, number: int) -> SlotFile:
-        """Destroys one key: the next generation of the file, with a new file key; this one is overwritten."""
+    def without(self, numbers: Collection[int]) -> SlotFile:
+        """Destroys keys: the next generation of the file, with a new file key; this one is overwritten."""
         key, own = secrets.token_bytes(secret_files.SIZE), self._own()
         cipher, entries = AESGCM(key), []
         for slot in self.slots():
-            if slot.number == number or slot.is_destroyed:
+            if slot.number in numbers or slot.is_destroyed:
                 entries.append(_ENTRY.pack(slot.number, NO_MARK, _DESTROYED))
             else:
                 raw = _unwrap(own, slot.wrapped, str(slot.number))

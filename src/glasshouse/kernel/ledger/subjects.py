@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import bisect
 import collections
+import contextlib
 import hashlib
 import hmac
 import itertools
 import secrets
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -33,6 +34,13 @@ class Erased(LookupError):
 class SubjectKey:
     slot: int
     cipher: AESGCM
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Watch:
+    """The slots that were given out since it began."""
+
+    used: set[int] = field(default_factory=set)
 
 
 class Subjects:
@@ -57,6 +65,7 @@ class Subjects:
         self._known: collections.OrderedDict[int, AESGCM] = collections.OrderedDict()
         self._waiting: dict[int, bytes] = {}
         self._lost: set[int] = set()
+        self._watches: list[Watch] = []
         self._output: Output | None = None
         self._files = [
             slot_files.SlotFile(folder / name, self._wrapping, disk)
@@ -73,7 +82,10 @@ class Subjects:
         with self._lock:
             mark = self._mark(subject) if subject else slot_files.NO_MARK
             known = self._marks.get(mark)
-            return self._made(mark) if known is None else self.key_of(known)
+            key = self._made(mark) if known is None else self.key_of(known)
+            for watch in self._watches:
+                watch.used.add(key.slot)
+            return key
 
     def key_of(self, slot: int) -> SubjectKey:
         """Raises Erased."""
@@ -104,12 +116,50 @@ class Subjects:
     def destroy(self, slot: int) -> None:
         """Destroys the key of a slot, durably. Raises Erased when it was destroyed before."""
         with self._lock:
-            self.close()
             self.key_of(slot)
-            index = self._index(slot)
-            self._files[index] = self._files[index].without(slot)
-            del self._known[slot]
-            self._marks = {mark: known for mark, known in self._marks.items() if known != slot}
+            self._destroy([slot])
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[Watch]:
+        """Notes which slots are given out meanwhile; `destroy_many` leaves those alone."""
+        watch = Watch()
+        with self._lock:
+            self._watches.append(watch)
+        try:
+            yield watch
+        finally:
+            with self._lock:
+                self._watches.remove(watch)
+
+    def destroy_many(self, slots: Iterable[int], watch: Watch) -> Iterator[list[int]]:
+        """Destroys the keys of slots, durably, a file at a time; what was destroyed with each. Raises OSError.
+
+        Slots that were given out since the watch began, or were destroyed before, are left out.
+        """
+        for _, group in itertools.groupby(sorted(slots), key=self._index):
+            with self._lock:
+                wanted = self._there([slot for slot in group if slot not in watch.used])
+                if wanted:
+                    self._destroy(wanted)
+            if wanted:
+                yield wanted
+
+    def _destroy(self, slots: Sequence[int]) -> None:
+        """All of one file."""
+        self.close()
+        index, gone = self._index(slots[0]), frozenset(slots)
+        self._files[index] = self._files[index].without(gone)
+        for slot in gone:
+            self._known.pop(slot, None)
+        self._marks = {mark: known for mark, known in self._marks.items() if known not in gone}
+
+    def _there(self, slots: Sequence[int]) -> list[int]:
+        """Those of one file whose keys are not destroyed."""
+        if not slots:
+            return []
+        self.sync()
+        there = {slot.number for slot in self._files[self._index(slots[0])].slots() if not slot.is_destroyed}
+        return [slot for slot in slots if slot in there]
 
     def close(self) -> None:
         """Makes all durable and lets go of the file that is written to; the next key begins another."""

@@ -33,7 +33,10 @@ class Contradicted(ArithmeticError):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """A prediction explained by feature, by the applicant's own field and by group, and its outcome."""
+    """A prediction explained by feature, by the applicant's own field and by group, and its outcome.
+
+    decision_id: what the ledger calls it; "" for one that is not recorded, as in a batch.
+    """
 
     applicant: str
     data: Row
@@ -42,6 +45,7 @@ class Decision:
     interactions: Sequence[Sequence[float]]
     outcome: outcomes.Outcome
     recourse: Row
+    decision_id: str = ""
 
     @property
     def by_field(self) -> explain.Attribution:
@@ -91,7 +95,7 @@ def verdict(outcome: outcomes.Outcome) -> str:
     return "declined" if isinstance(outcome, outcomes.Declined) else "left to a person"
 
 
-def read(answer: Row, *, applicant: str) -> Decision:
+def read(answer: Row, *, applicant: str, decision_id: str = "") -> Decision:
     """A decision from the endpoint's answer.
 
     Raises NotAdditive if its contributions do not add up to its prediction, and Contradicted if its outcome
@@ -123,6 +127,7 @@ def read(answer: Row, *, applicant: str) -> Decision:
         interactions=explanation.get("shap_interaction_values", {}).get("values", []),
         outcome=outcome,
         recourse=answer.get("recourse", {}),
+        decision_id=decision_id,
     )
 
 

@@ -7,7 +7,7 @@ import string
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -18,6 +18,7 @@ from glasshouse.solutions.credit import (
     cleaning,
     decisions,
     people,
+    proofs,
     report,
     requests,
     stages,
@@ -32,7 +33,7 @@ from glasshouse.solutions.credit.layout import ENDPOINT, Layout, bucket_name
 from glasshouse.solutions.credit.progress import WIDTH, Progress
 from glasskit.explain import letters, outcomes, policies
 
-N_STAGES = 10
+N_STAGES = 11
 N_CLEANING_STAGES = 3
 
 
@@ -47,6 +48,7 @@ _FAILURES = (
     outcomes.RecordInvalid,
     policies.PolicyInvalid,
     people.UnknownPerson,
+    proofs.NotProved,
 )
 
 
@@ -67,6 +69,8 @@ class Options:
     """The folder of the bank's policies, and of its rules of recourse."""
     report: Path | None = None
     """Where to put a copy of the report, besides the one in the bucket."""
+    data: Path | None = None
+    """The server's data folder, if it is on this machine: the decisions are verified and taken again from there."""
     run: str | None = None
     """The run's own name, part of all its resources' names; by default the present time."""
 
@@ -82,6 +86,9 @@ class Outcome:
     metrics: dict[str, float]
     decision: decisions.Decision
     counterfactual: decisions.Decision
+    decision_ids: Sequence[str]
+    """All decisions that the run's endpoint recorded."""
+    proof: proofs.Proof | None
     letter: letters.Letter | None
     bias: verdicts.Bias
     n_explained: int
@@ -117,8 +124,9 @@ def _run(clients: Clients, options: Options, out: TextIO) -> Outcome:
         stages.deploy(work, package_arn=package_arn)
     with progress.stage("Explain and decide the whole test set (batch transform)"):
         batch = verdicts.explain_all(work)
-    with progress.stage("Decide one application, with reasons and recourse, and ask what if"):
-        before, after = verdicts.decide(work, batch)
+    with progress.stage("Decide applications, one with reasons and recourse, and ask what if"):
+        decided = verdicts.decide(work, batch)
+        before, after = decided.before, decided.after
     with progress.stage("Assess bias by the protected attributes held out (processing job)"):
         bias = verdicts.assess(work)
     with progress.stage("Write the letter and the report"):
@@ -136,9 +144,12 @@ def _run(clients: Clients, options: Options, out: TextIO) -> Outcome:
                 "Model": f"{options.model}, {package_arn}",
                 "Data": _provenance(options),
                 "Run": layout.run,
+                "Decision id": f"{before.decision_id}, recorded in the ledger before it was answered",
             },
         )
         url = verdicts.publish(work, content, copy=options.report)
+    with progress.stage("Verify the ledger and take its decisions again"):
+        proof = proofs.prove(work, decided.ids, shown=before.decision_id, data=options.data)
     outcome = Outcome(
         run=layout.run,
         bucket=layout.bucket,
@@ -147,6 +158,8 @@ def _run(clients: Clients, options: Options, out: TextIO) -> Outcome:
         metrics=dict(trained.metrics),
         decision=before,
         counterfactual=after,
+        decision_ids=decided.ids,
+        proof=proof,
         letter=letter,
         bias=bias,
         n_explained=len(batch.answers),
@@ -214,6 +227,10 @@ def _conclude(outcome: Outcome, progress: Progress, *, copy: Path | None) -> Non
     if copy is not None:
         progress.say(f"Its copy  {copy}")
     progress.say(f"Bias      {outcome.bias.url}")
+    progress.say(f"Decision  {outcome.decision.decision_id}")
+    if outcome.proof is not None:
+        progress.say(f"Verify    {outcome.proof.verify}")
+        progress.say(f"Replay    {outcome.proof.replay}")
     progress.say(f"All {N_STAGES} stages in {outcome.elapsed_s:.1f} s.")
 
 
@@ -231,6 +248,8 @@ def _told(outcome: Outcome) -> Iterator[str]:
         )
     yield decisions.counterfactual_in_words(decision, outcome.counterfactual)
     yield f"Bias: {outcome.bias.summary['worst']} {outcome.bias.summary['chance']}"
+    if outcome.proof is not None:
+        yield f"Ledger: {outcome.proof.in_words()}"
 
 
 def _now() -> str:

@@ -24,6 +24,12 @@ ENTITIES: Final = (
 )
 BATCH_ENTITIES: Final = ("data", "features", "prediction", "explanation_shap_values", "decision")
 OUTCOME: Final = ("prediction", "decision")
+RECORDING: Final = {
+    "glasshouse:record": "true",
+    "glasshouse:outcome": "decision.outcome",
+    "glasshouse:subject": "custom-attributes",
+}
+"""Tags: decisions go into the ledger, each under the key of the applicant, whom CustomAttributes name."""
 METRICS: Final = ("train_auc_cv", "train_auc", "test_auc", "test_log_loss")
 
 ModelName = Literal["better", "deck"]
@@ -195,7 +201,7 @@ def model(layout: Layout, *, role_arn: str, package_arn: str) -> Body:
 
 
 def endpoint_config(layout: Layout) -> Body:
-    """CreateEndpointConfig: one replica takes all the traffic."""
+    """CreateEndpointConfig: one replica takes all the traffic, and each of its decisions is recorded."""
     variant = {
         "VariantName": "AllTraffic",
         "ModelName": layout.name("model"),
@@ -203,16 +209,27 @@ def endpoint_config(layout: Layout) -> Body:
         "InstanceType": INSTANCE,
         "InitialVariantWeight": 1.0,
     }
-    return {"EndpointConfigName": layout.name("config"), "ProductionVariants": [variant], "Tags": TAGS}
+    return {
+        "EndpointConfigName": layout.name("config"),
+        "ProductionVariants": [variant],
+        "Tags": [*TAGS, *({"Key": key, "Value": value} for key, value in RECORDING.items())],
+    }
 
 
-def invocation(body: str, *, entities: tuple[str, ...]) -> Body:
-    """InvokeEndpoint: one application."""
+def endpoint(config_name: str) -> Body:
+    """CreateEndpoint."""
+    return {"EndpointName": ENDPOINT, "EndpointConfigName": config_name, "Tags": TAGS}
+
+
+def invocation(body: str, *, entities: tuple[str, ...], applicant: str = "", reference: str = "") -> Body:
+    """InvokeEndpoint: one application. applicant: whom the recorded decision is about; reference: the bank's own for it."""
+    named = {"CustomAttributes": applicant, "InferenceId": reference}
     return {
         "EndpointName": ENDPOINT,
         "ContentType": content_type(entities),
         "Accept": CONTENT_TYPE,
         "Body": body.encode(),
+        **{member: value for member, value in named.items() if value},
     }
 
 

@@ -172,9 +172,7 @@ def deploy(run: Run, *, package_arn: str) -> None:
     if status == "Failed":
         cleaning.delete_endpoint(run.clients, ENDPOINT)
     if status in {None, "Failed"}:
-        sagemaker.create_endpoint(
-            EndpointName=ENDPOINT, EndpointConfigName=body["EndpointConfigName"], Tags=body["Tags"]
-        )
+        sagemaker.create_endpoint(**requests.endpoint(body["EndpointConfigName"]))
     else:
         sagemaker.update_endpoint(EndpointName=ENDPOINT, EndpointConfigName=body["EndpointConfigName"])
     waiting.until_done(

@@ -16,6 +16,10 @@ from glasskit.explain import letters, outcomes, policies
 
 SMALLEST_GROUP = 20
 """A group of fewer people gets no metric of bias."""
+OTHERS = 12
+"""How many other applications the endpoint decides."""
+DECISION_ID = "x-glasshouse-decision-id"
+"""The header of an answer with what the ledger calls its decision."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,33 +61,65 @@ def counted(decided: Sequence[decisions.Decision]) -> str:
     return ", ".join(f"{found[name]} {name}" for name in ("approved", "declined", "left to a person"))
 
 
-def decide(run: stages.Run, batch: Batch) -> tuple[decisions.Decision, decisions.Decision]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """An application decided, the same in the deck's what-if, and the ids of all decisions that the endpoint recorded."""
+
+    before: decisions.Decision
+    after: decisions.Decision
+    ids: Sequence[str]
+
+
+def decide(run: stages.Run, batch: Batch) -> Decided:
     """One application decided by the endpoint with reasons and recourse, and the deck's counterfactual.
 
-    Each way out is put to the endpoint again. Raises decisions.Contradicted if it does not hold there.
+    Some others are decided before it, as a bank would. Each way out of a decline is put to the endpoint again. Raises
+    decisions.Contradicted if it does not hold there.
     """
+    teller = _Teller(run)
+    for one in batch.decided[:OTHERS]:
+        teller.answer(one.data, requests.BATCH_ENTITIES, applicant=one.applicant)
     chosen = batch.decided[decisions.choose(batch.decided)]
-    before = _ask(run, chosen.data, applicant=chosen.applicant)
+    before = teller.ask(chosen.data, applicant=chosen.applicant)
     run.progress.note(f"applicant {chosen.applicant}: risk {100 * before.prediction:.1f} %, {before.verdict}")
+    run.progress.note(f"recorded as decision {before.decision_id}")
     for option in before.options:
-        decisions.require_turned(option, _answer(run, option["application"], requests.OUTCOME))
+        answer, _ = teller.answer(option["application"], requests.OUTCOME, applicant=chosen.applicant)
+        decisions.require_turned(option, answer)
     if isinstance(before.outcome, outcomes.Declined):
         run.progress.note(f"{len(before.options)} ways to an approval, each confirmed by the endpoint")
-    after = _ask(run, decisions.counterfactual(chosen.data), applicant=chosen.applicant)
+    after = teller.ask(decisions.counterfactual(chosen.data), applicant=chosen.applicant)
     run.progress.note(
         f"with a checking account in the red: risk {100 * after.prediction:.1f} %, {after.verdict}"
     )
-    return before, after
+    run.progress.note(f"{len(teller.ids)} decisions asked of the endpoint, each recorded before its answer")
+    return Decided(before=before, after=after, ids=teller.ids)
 
 
-def _ask(run: stages.Run, application: Mapping[str, Any], *, applicant: str) -> decisions.Decision:
-    return decisions.read(_answer(run, application, requests.ENTITIES), applicant=applicant)
+class _Teller:
+    """Puts applications to the endpoint and keeps the ids of the decisions."""
 
+    def __init__(self, run: stages.Run) -> None:
+        self._run = run
+        self.ids: list[str] = []
 
-def _answer(run: stages.Run, application: Mapping[str, Any], entities: tuple[str, ...]) -> Mapping[str, Any]:
-    body = requests.invocation(json.dumps(application), entities=entities)
-    answer: dict[str, Any] = json.loads(run.clients.runtime.invoke_endpoint(**body)["Body"].read())
-    return answer
+    def ask(self, application: Mapping[str, Any], *, applicant: str) -> decisions.Decision:
+        answer, decision_id = self.answer(application, requests.ENTITIES, applicant=applicant)
+        return decisions.read(answer, applicant=applicant, decision_id=decision_id)
+
+    def answer(
+        self, application: Mapping[str, Any], entities: tuple[str, ...], *, applicant: str
+    ) -> tuple[Mapping[str, Any], str]:
+        body = requests.invocation(
+            json.dumps(application),
+            entities=entities,
+            applicant=applicant,
+            reference=f"{self._run.layout.run}-{len(self.ids) + 1}",
+        )
+        response = self._run.clients.runtime.invoke_endpoint(**body)
+        self.ids.append(response["ResponseMetadata"]["HTTPHeaders"][DECISION_ID])
+        answer: dict[str, Any] = json.loads(response["Body"].read())
+        return answer, self.ids[-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,14 @@ A request is one application (a JSON object of the raw fields) or several (JSON 
 `application/json; entities=data,prediction,explanation_shap_values`; without it, the prediction. The explainer
 itself refuses to hand out contributions that do not add up to the prediction. `decision` is what the bank's
 policy of the day makes of the application, with its reasons; `recourse` is what would turn a decline.
+
+An endpoint that records its decisions names the day of the request in the header DAY, so that the same decision can be
+taken again on any other day; without it, the day is the clock's, in UTC.
 """
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glasskit import trees
-from glasskit.container import requests
+from glasskit.container import contexts, requests
 from glasskit.explain import policies, reasons
 
 if TYPE_CHECKING or __package__:
@@ -42,6 +46,7 @@ ENTITIES = (
 SYNONYMS = {"predictions": "prediction"}
 DEFAULT_ENTITIES = frozenset({"prediction"})
 JSON, JSON_LINES = "application/json", "application/jsonlines"
+DAY = "x-glasshouse-record"
 _LINES = {JSON_LINES, "application/x-jsonlines", "application/jsonl", "application/x-ndjson"}
 
 Floats = npt.NDArray[np.float64]
@@ -74,6 +79,15 @@ class Request:
     rows: list[Any]
     entities: frozenset[str]
     lines: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Valid applications, the same as the model's numbers (n, F), and the day on which they are decided."""
+
+    rows: list[dict[str, Any]]
+    matrix: Floats
+    on: datetime.date
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +126,7 @@ def input_fn(body: str | bytes, content_type: str) -> Request:
     return Request([_parse(text) for text in texts], _entities(parameters.get("entities")), lines)
 
 
-def predict_fn(request: Request, model: Model) -> Reply:
+def predict_fn(request: Request, model: Model, context: contexts.Context | None = None) -> Reply:
     """Decides each application and explains the decision as far as asked."""
     try:
         rows = [features.validate(row, model.schema) for row in request.rows]
@@ -121,10 +135,10 @@ def predict_fn(request: Request, model: Model) -> Reply:
     if not rows:
         return Reply([], request.lines)
     answers: list[Answer] = [{} for _ in rows]
-    matrix = model.encoder.transform(rows)
+    asked = Asked(rows=rows, matrix=model.encoder.transform(rows), on=_day(context))
     for name in ENTITIES:
         if name in request.entities:
-            _PARTS[name](answers, rows, matrix, model)
+            _PARTS[name](answers, asked, model)
     return Reply(answers, request.lines)
 
 
@@ -163,55 +177,58 @@ def _parse(text: str) -> Any:
         raise InvalidRequest(f"application: not JSON: {error}") from error
 
 
-def _data(answers: list[Answer], rows: list[dict[str, Any]], matrix: Floats, model: Model) -> None:
-    for answer, row in zip(answers, rows, strict=True):
+def _day(context: contexts.Context | None) -> datetime.date:
+    """The day that the request names, by which the policy is chosen; else today."""
+    named = context.get_request_header(0, DAY) if context is not None else None
+    return deciding.today() if named is None else datetime.date.fromisoformat(named)
+
+
+def _data(answers: list[Answer], asked: Asked, model: Model) -> None:
+    for answer, row in zip(answers, asked.rows, strict=True):
         answer["data"] = row
 
 
-def _features(answers: list[Answer], rows: list[dict[str, Any]], matrix: Floats, model: Model) -> None:
-    for answer, line in zip(answers, matrix.tolist(), strict=True):
+def _features(answers: list[Answer], asked: Asked, model: Model) -> None:
+    for answer, line in zip(answers, asked.matrix.tolist(), strict=True):
         answer["features"] = dict(zip(model.encoder.names, line, strict=True))
 
 
-def _descriptions(answers: list[Answer], rows: list[dict[str, Any]], matrix: Floats, model: Model) -> None:
+def _descriptions(answers: list[Answer], asked: Asked, model: Model) -> None:
     for answer in answers:
         answer["descriptions"] = model.descriptions
 
 
-def _prediction(answers: list[Answer], rows: list[dict[str, Any]], matrix: Floats, model: Model) -> None:
-    for answer, chance in zip(answers, model.explainer.predict(matrix).tolist(), strict=True):
+def _prediction(answers: list[Answer], asked: Asked, model: Model) -> None:
+    for answer, chance in zip(answers, model.explainer.predict(asked.matrix).tolist(), strict=True):
         answer["prediction"] = chance
 
 
-def _shap_values(answers: list[Answer], rows: list[dict[str, Any]], matrix: Floats, model: Model) -> None:
-    values = model.explainer.shap_values(matrix).values
+def _shap_values(answers: list[Answer], asked: Asked, model: Model) -> None:
+    values = model.explainer.shap_values(asked.matrix).values
     for answer, line in zip(answers, values.tolist(), strict=True):
         _explanation(answer, model)["shap_values"] = dict(zip(model.encoder.names, line, strict=True))
 
 
-def _interaction_values(
-    answers: list[Answer], rows: list[dict[str, Any]], matrix: Floats, model: Model
-) -> None:
-    values = model.explainer.interaction_values(matrix).values
+def _interaction_values(answers: list[Answer], asked: Asked, model: Model) -> None:
+    values = model.explainer.interaction_values(asked.matrix).values
     for answer, square in zip(answers, values.tolist(), strict=True):
         table = {"labels": model.encoder.names, "values": square}
         _explanation(answer, model)["shap_interaction_values"] = table
 
 
-def _decision(answers: list[Answer], rows: list[dict[str, Any]], matrix: Floats, model: Model) -> None:
-    for answer, outcome in zip(answers, _outcomes(rows, model), strict=True):
+def _decision(answers: list[Answer], asked: Asked, model: Model) -> None:
+    for answer, outcome in zip(answers, _outcomes(asked, model), strict=True):
         answer["decision"] = outcome.as_dict()
 
 
-def _recourse(answers: list[Answer], rows: list[dict[str, Any]], matrix: Floats, model: Model) -> None:
-    on = deciding.today()
-    for answer, row, outcome in zip(answers, rows, _outcomes(rows, model), strict=True):
-        answer["recourse"] = ways.find(model.rules, model.decider, row, outcome, on=on)
+def _recourse(answers: list[Answer], asked: Asked, model: Model) -> None:
+    for answer, row, outcome in zip(answers, asked.rows, _outcomes(asked, model), strict=True):
+        answer["recourse"] = ways.find(model.rules, model.decider, row, outcome, on=asked.on)
 
 
-def _outcomes(rows: list[dict[str, Any]], model: Model) -> list[reasons.Outcome]:
+def _outcomes(asked: Asked, model: Model) -> list[reasons.Outcome]:
     try:
-        return model.decider.outcomes(rows, on=deciding.today())
+        return model.decider.outcomes(asked.rows, on=asked.on)
     except policies.NoPolicyInForce as error:
         raise requests.Rejected(503, f"decision: {error}") from error
 
@@ -222,7 +239,7 @@ def _explanation(answer: Answer, model: Model) -> dict[str, Any]:
     return explanation
 
 
-_PARTS: dict[str, Callable[[list[Answer], list[dict[str, Any]], Floats, Model], None]] = {
+_PARTS: dict[str, Callable[[list[Answer], Asked, Model], None]] = {
     "data": _data,
     "features": _features,
     "descriptions": _descriptions,
