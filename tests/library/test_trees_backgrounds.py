@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from sklearn.ensemble import RandomForestRegressor
 
 from glasskit import trees
 from glasskit.trees import compiled, evaluate, kernel
@@ -72,22 +73,42 @@ def test_tables_agree_with_the_reference(
         assert np.array_equal(alone.view(np.int64), ours.values.view(np.int64))
 
 
+def looked_up(
+    ensemble: trees.Ensemble, level: int, background: np.ndarray | None, rows: np.ndarray, n_bytes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """SHAP values and margins from tables with one instruction set."""
+    engine = kernel.load()
+    assert engine is not None
+    tables = compiled.Compiled(evaluate.flatten(ensemble), engine, level).tables(background, n_bytes)
+    assert tables is not None
+    values = np.empty((len(rows), ensemble.n_features, ensemble.n_outputs))
+    margins = np.empty((len(rows), ensemble.n_outputs))
+    tables.shap(rows, values, margins)
+    return values, margins
+
+
+def levels() -> range:
+    engine = kernel.load()
+    return engine.levels() if engine else range(0)
+
+
 @needs_kernel
 @several
 @given(ensemble=tree_games.random_ensembles(deepest=6), rows=tree_games.random_rows(most=9))
-def test_tables_give_the_same_bits_with_every_instruction_set(
+def test_tables_give_the_same_bits_with_every_instruction_set_and_in_company(
     ensemble: trees.Ensemble, rows: np.ndarray
 ) -> None:
-    engine = kernel.load()
-    assert engine is not None
-    seen = set()
-    for level in engine.levels():
-        tables = compiled.Compiled(evaluate.flatten(ensemble), engine, level).tables(rows, 1 << 24)
-        assert tables is not None
-        values = np.empty((len(rows), ensemble.n_features, ensemble.n_outputs))
-        tables.shap(rows, values, np.empty((len(rows), ensemble.n_outputs)))
-        seen.add(values.tobytes())
-    assert len(seen) == 1
+    company = np.tile(rows, (1 + 30 // len(rows), 1))
+    margins = by_output(trees.Explainer(ensemble).predict_margin(company), ensemble)
+    for n_bytes in (1 << 24, 0):  # with nothing but leaves that have no table
+        seen = set()
+        for level in levels():
+            alone, _ = looked_up(ensemble, level, rows, rows, n_bytes)
+            together, told = looked_up(ensemble, level, rows, company, n_bytes)
+            assert told.tobytes() == margins.tobytes()
+            assert together[: len(rows)].tobytes() == together[-len(rows) :].tobytes() == alone.tobytes()
+            seen.add(alone.tobytes())
+        assert len(seen) == 1
 
 
 def bushy(n_features: int) -> trees.Ensemble:
@@ -109,6 +130,43 @@ def test_leaves_too_deep_for_a_table_are_computed(budget: int, n_background: int
     assert fast.backend.startswith("C") or n_background
     if fast.backend.endswith("tables"):
         assert fast.size_bytes < budget + (1 << 16)
+
+
+@needs_kernel
+@pytest.mark.parametrize("depth", [9, 13, 18, 32])
+@pytest.mark.parametrize("n_background", [1, 300])
+def test_deep_paths_against_a_background_agree_with_the_reference_alone_and_by_the_thousand(
+    depth: int, n_background: int
+) -> None:
+    random = np.random.default_rng(depth)
+    ensemble = bushy(depth)
+    background, rows = random.normal(0.9, 1, (n_background, depth)), random.normal(0.9, 1, (1100, depth))
+    slow = trees.Explainer(ensemble, background, backend="reference").shap_values(rows[:40])
+    for n_bytes in (1 << 24, 1 << 12):
+        fast = trees.Explainer(ensemble, background, table_bytes=n_bytes, n_threads=1)
+        assert fast.backend.endswith("tables")
+        together = fast.shap_values(rows)
+        np.testing.assert_allclose(together.values[:40], slow.values, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(together.base_values[:40], slow.base_values, rtol=0, atol=1e-12)
+        alone = np.concatenate([fast.shap_values(row).values for row in rows[:40]])
+        assert alone.tobytes() == together.values[:40].tobytes()
+        by_level = {looked_up(ensemble, level, background, rows, n_bytes)[0].tobytes() for level in levels()}
+        assert by_level == {together.values[..., np.newaxis].tobytes()}
+
+
+@needs_kernel
+def test_a_forest_too_large_for_tables_is_explained_against_a_background_in_compiled_code() -> None:
+    random = np.random.default_rng(3)
+    drawn = random.normal(size=(3000, 12))
+    fitted = RandomForestRegressor(20, max_depth=9, random_state=0).fit(drawn, drawn[:, 0] * drawn[:, 1])
+    ensemble, background, rows = trees.load(fitted), drawn[:60], drawn[100:160]
+    fast = trees.Explainer(ensemble, background, table_bytes=1 << 20)
+    slow = trees.Explainer(ensemble, background, backend="reference")
+    assert fast.backend.endswith("tables")
+    ours, theirs = fast.shap_values(rows), slow.shap_values(rows[:6])
+    np.testing.assert_allclose(ours.values[:6], theirs.values, rtol=0, atol=1e-12)
+    alone = np.concatenate([fast.shap_values(row).values for row in rows])
+    assert alone.tobytes() == ours.values.tobytes()
 
 
 @needs_kernel

@@ -12,6 +12,7 @@
 (0.0, [[3.0]])
 """
 
+from glasskit.trees.batch import explain_parquet
 from glasskit.trees.ensembles import Ensemble, Missing, Test, Tree
 from glasskit.trees.errors import (
     AdditivityViolated,
@@ -39,6 +40,7 @@ __all__ = [
     "TreesError",
     "backend",
     "digest",
+    "explain_parquet",
     "load",
     "save",
 ]

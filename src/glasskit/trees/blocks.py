@@ -16,6 +16,7 @@ Progress = Callable[[int, int], None]
 """Called with (rows done, rows in all) after every block."""
 
 ROWS = 4096
+FEWEST_ROWS = 512
 
 
 def run(
@@ -29,21 +30,21 @@ def run(
     Blocks are independent and each writes its own rows, so the number of threads changes nothing but the time.
     """
     n_rows = len(arrays[0])
-    if n_rows <= ROWS:
+    n_workers = 1 if n_rows <= FEWEST_ROWS else n_threads or available_cores()
+    step = _rows_of_a_block(n_rows, n_workers)
+    if n_rows <= step:
         work(*arrays)
-        if progress:
-            progress(n_rows, n_rows)
+        _report(progress, n_rows, n_rows)
         return
-    starts = range(0, n_rows, ROWS)
+    starts = range(0, n_rows, step)
 
     def block(start: int) -> int:
         try:
-            work(*(array[start : start + ROWS] for array in arrays))
+            work(*(array[start : start + step] for array in arrays))
         except errors.AdditivityViolated as exc:
             raise exc.moved(start) from exc
-        return min(start + ROWS, n_rows)
+        return min(start + step, n_rows)
 
-    n_workers = min(n_threads or available_cores(), len(starts))
     if n_workers == 1:
         for start in starts:
             _report(progress, block(start), n_rows)
@@ -54,6 +55,14 @@ def run(
                 _report(progress, done, n_rows)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _rows_of_a_block(n_rows: int, n_workers: int) -> int:
+    """As many blocks for every thread as for the others: three blocks on two threads would leave one waiting."""
+    if n_workers == 1:
+        return ROWS
+    n_blocks = -(-n_rows // (ROWS * n_workers)) * n_workers
+    return -(-n_rows // n_blocks)
 
 
 def available_cores() -> int:

@@ -84,7 +84,8 @@ class Explainer:
         if self._link is not None:
             return self._against
         model = compiled.compiled(self._forest) if backend == "auto" else None
-        looked_up = model.tables(self._background, table_bytes) if model and table_bytes else None
+        is_wanted = table_bytes > 0 or self._background is not None
+        looked_up = model.tables(self._background, table_bytes) if model and is_wanted else None
         if looked_up:
             return looked_up
         if model and self._background is None:

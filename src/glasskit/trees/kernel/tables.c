@@ -398,7 +398,7 @@ static Bundle *new_bundle(Maker *make, int n_cells, int64_t n_states) {
     Tables *tables = make->tables;
     int width = width_of(n_cells - 1);
     int64_t n_table = n_states * width;
-    if (glasskit_tables_bytes(tables) + n_table * (int64_t)sizeof(double) > make->most_bytes) {
+    if (n_states > 1 && glasskit_tables_bytes(tables) + n_table * (int64_t)sizeof(double) > make->most_bytes) {
         make->failed = TOO_LARGE;
         return NULL;
     }
