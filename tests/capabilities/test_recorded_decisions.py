@@ -21,6 +21,18 @@ from tests.support.workshop import Workshop
 pytestmark = pytest.mark.slow
 
 ROWS = shop.table(8, seed=5)[:, 1:]
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "sagemaker.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+)
 IDS = "x-glasshouse-decision-id"
 
 
@@ -220,14 +232,14 @@ def test_an_answer_that_comes_out_otherwise_is_shown(workshop: Workshop) -> None
     assert "different: the answer differs at character" in done.stdout
 
 
-def test_no_applicant_lies_open_in_the_data_folder_of_the_ledger(workshop: Workshop, deciding: str) -> None:
+def test_no_applicant_lies_open_anywhere_in_the_data_folder(workshop: Workshop, deciding: str) -> None:
     marked = ROWS[:1].copy()
     marked[0, 4] = 77123.0625
     asked(workshop, deciding, shop.as_csv(marked), InferenceId="a-very-private-reference")
-    for path in folder(workshop).rglob("*"):
+    for path in workshop.server.data.rglob("*"):
         if path.is_file():
             content = path.read_bytes()
-            assert b"77123.0625" not in content
+            assert b"77123.0625" not in content, path
             assert b"a-very-private-reference" not in content
     assert np.isclose(marked[0, 4], 77123.0625)
 
@@ -308,6 +320,23 @@ class TestTheServiceGlasshouse:
     ) -> None:
         with pytest.raises(exceptions.ClientError, match=says):
             getattr(client, operation)(**request_)
+
+    def test_a_session_of_a_role_may_not_read_or_erase_a_decision(
+        self, workshop: Workshop, deciding: str
+    ) -> None:
+        _, (decision_id,) = asked(workshop, deciding, "1,2,3,4,71")
+        role = workshop.iam.create_role(RoleName=workshop.name("role"), AssumeRolePolicyDocument=TRUST)[
+            "Role"
+        ]
+        keys = workshop.sts.assume_role(RoleArn=role["Arn"], RoleSessionName="job")["Credentials"]
+        client = workshop.server.client("glasshouse", keys=keys)
+        for operation, request in (
+            ("describe_decision", {"DecisionId": decision_id}),
+            ("list_decisions", {}),
+            ("erase_subject", {"DecisionId": decision_id, "Reason": "mine"}),
+        ):
+            with pytest.raises(exceptions.ClientError, match="AccessDenied"):
+                getattr(client, operation)(**request)
 
     def test_the_ledger_says_what_it_is_verified_by(self, workshop: Workshop, client: Any) -> None:
         told = client.describe_ledger()

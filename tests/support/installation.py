@@ -131,9 +131,9 @@ class Installation:
         """`glasshouse WORDS` on this data folder."""
         return run(*words, data=self.data, extra=self.extra)
 
-    def client(self, service: str, **options: Any) -> Any:
-        """A boto3 client with the root identity's keys."""
-        keys = json.loads((self.data / "credentials.json").read_text())
+    def client(self, service: str, *, keys: Mapping[str, str] | None = None, **options: Any) -> Any:
+        """A boto3 client with these keys, or else the root identity's."""
+        keys = keys or json.loads((self.data / "credentials.json").read_text())
         core: Any = botocore.session.get_session()
         core.get_component("data_loader").search_paths.append(str(own_services.FOLDER))
         session: Any = boto3.session.Session(

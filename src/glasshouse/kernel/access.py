@@ -8,6 +8,9 @@ from glasshouse.kernel.identity import Caller
 RESERVED_FOR_ROOT = frozenset({"iam:CreateRole", "iam:DeleteRole", "sts:AssumeRole"})
 """What a session of a role may not do. The root identity may do everything in its account."""
 
+SERVICES_FOR_ROOT = frozenset({"glasshouse"})
+"""Services that a session of a role may not use at all: jobs have such sessions, and decisions are not theirs to read."""
+
 
 class Access:
     """Decides whether a caller may do something. Denies what it does not know."""
@@ -21,5 +24,5 @@ class Access:
             raise errors.AccessDenied(principal=caller.arn, action=action, resource=resource)
         if caller.is_root:
             return
-        if action in RESERVED_FOR_ROOT:
+        if action in RESERVED_FOR_ROOT or action.partition(":")[0] in SERVICES_FOR_ROOT:
             raise errors.AccessDenied(principal=caller.arn, action=action, resource=resource)
