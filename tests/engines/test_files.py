@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasshouse.kernel import disk as disks
 from glasshouse.engines.files import envelope
 from glasshouse.engines.files.local import LocalFiles
 from glasshouse.engines.files.s3 import Access, S3Files
+from glasshouse.kernel import disk as disks
 from glasshouse.kernel import ids
 from glasshouse.kernel.clock import SystemClock
 from glasshouse.kernel.objects import Intake

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasshouse.kernel import disk as disks
 from glasshouse.engines.files import envelope
 from glasshouse.engines.files.local import LocalFiles
+from glasshouse.kernel import disk as disks
 from tests.support import identities
 from tests.support.disks import ForgetfulDisk, Output, PowerCut
 
