@@ -15,6 +15,7 @@ from glasshouse.kernel.settings import Settings
 if TYPE_CHECKING:
     from glasshouse.kernel.ledger import Entry
     from glasshouse.kernel.ledger.replaying import Replayed
+    from glassproof import anchors
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,6 +35,7 @@ def root() -> cli.Root:
         convert=_convert,
         rerun=_rerun,
         decisions=_decisions,
+        anchors=_anchors,
         clock=SystemClock(),
         demos={"credit": _credit},
     )
@@ -127,6 +129,15 @@ def _decisions(bundles: Path) -> cli.Decisions:
         row=lambda record: exporting.row(record, names),
         export=lambda records, path: exporting.export(records, path, names),
     )
+
+
+def _anchors(settings: Settings, ledger: str) -> list[anchors.Anchor]:
+    if not settings.ledger_anchor_url:
+        return []
+    from glasshouse import app
+
+    bucket = app.open_anchors(settings)
+    return bucket.read(ledger) if bucket is not None else []
 
 
 def _credit() -> cli.Demo:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
@@ -9,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from glasshouse.doors import connect, gateway, listen
 from glasshouse.doors.files import FilesDoor
@@ -29,7 +30,7 @@ from glasshouse.kernel.context import Context, Ports
 from glasshouse.kernel.identity import Caller
 from glasshouse.kernel.ids import Arn
 from glasshouse.kernel.jobs import leftovers
-from glasshouse.kernel.ledger import Ledger, anchoring
+from glasshouse.kernel.ledger import Ledger, anchoring, journal
 from glasshouse.kernel.model import Services
 from glasshouse.kernel.objects import Objects
 from glasshouse.kernel.ports import Files
@@ -39,6 +40,9 @@ from glasshouse.kernel.settings import Settings
 from glasshouse.kernel.signatures import Verifier
 from glasshouse.kernel.upkeep import Task, Upkeep
 from glasshouse.kernel.work import WorkLoop
+
+if TYPE_CHECKING:
+    from glasshouse.engines.files.anchors import S3Anchors
 
 CAPABILITIES = ("prepare", "train", "registry", "deploy", "monitor", "govern")
 """The stages of the lifecycle that are offered, in its order."""
@@ -221,10 +225,36 @@ def open_files(settings: Settings, clock: Clock) -> Files:
 
 def open_ledger(settings: Settings, clock: Clock) -> Ledger:
     """The decision ledger of the data folder, for the one process that holds it."""
-    return Ledger(
-        settings.data / "ledger",
-        clock=clock,
-        anchor=lambda ledger: anchoring.FileAnchors(settings.anchor_file(ledger)),
+    bucket, ends = open_anchors(settings), contextlib.ExitStack()
+
+    def anchor(ledger: str) -> journal.Anchor:
+        file = anchoring.FileAnchors(settings.anchor_file(ledger))
+        if bucket is None:
+            return file
+        later = anchoring.LaterAnchors(bucket.put, file)
+        ends.callback(later.close)
+        return later
+
+    return Ledger(settings.data / "ledger", clock=clock, anchor=anchor, ended=ends.close)
+
+
+def open_anchors(settings: Settings) -> S3Anchors | None:
+    """The bucket that takes the ledger's anchors besides, if the settings name one."""
+    if not settings.ledger_anchor_url:
+        return None
+    from glasshouse.engines.files.anchors import S3Anchors
+    from glasshouse.engines.files.s3 import Access as Entry
+
+    bucket, _, prefix = settings.ledger_anchor_url.removeprefix("s3://").partition("/")
+    return S3Anchors(
+        Entry(
+            bucket=bucket,
+            prefix=prefix,
+            endpoint=settings.ledger_anchor_endpoint,
+            region=settings.ledger_anchor_region,
+            access_key_id=settings.ledger_anchor_access_key_id,
+            secret_access_key=settings.ledger_anchor_secret_access_key,
+        )
     )
 
 

@@ -98,6 +98,18 @@ class Settings:
         "File outside the data folder that keeps the decision ledger's anchors; empty for one in the user's state "
         "folder, named after the ledger.",
     )
+    ledger_anchor_url: str = _told(
+        "",
+        "Where the anchors are put besides: s3://bucket/prefix, a bucket with object lock; empty for nowhere.",
+    )
+    ledger_anchor_endpoint: str = _told("", "The address of that S3; empty for Amazon's own.")
+    ledger_anchor_region: str = _told("us-east-1", "The region of that S3.")
+    ledger_anchor_access_key_id: str = _told("", "The key for that S3, which need only put and list.")
+    ledger_anchor_secret_access_key: str = field(
+        default="",
+        repr=False,
+        metadata={"help": "The secret of that key; give it in the environment only.", "secret": True},
+    )
     workers: int = _told(8, "Threads that carry work forward.")
     lease_s: float = _told(15.0, "Seconds after which the work of a dead server may be taken over.")
     drain_s: float = _told(20.0, "Seconds that running requests get when the server is told to end.")
@@ -187,6 +199,17 @@ def _rules(given: Settings) -> tuple[tuple[str, bool, str], ...]:
             "files_url",
             re.fullmatch(r"(s3://[^/]+(/.*)?)?", given.files_url) is not None,
             "must be s3://bucket",
+        ),
+        (
+            "ledger_anchor_url",
+            re.fullmatch(r"(s3://[^/]+(/.*)?)?", given.ledger_anchor_url) is not None,
+            "must be s3://bucket or s3://bucket/prefix",
+        ),
+        (
+            "ledger_anchor_access_key_id",
+            not given.ledger_anchor_url
+            or bool(given.ledger_anchor_access_key_id and given.ledger_anchor_secret_access_key),
+            "and its secret belong to a ledger_anchor_url",
         ),
         ("workers", given.workers >= 1, "must be at least 1"),
         ("lease_s", 0 < given.lease_s < math.inf, "must be more than 0 seconds"),

@@ -24,7 +24,7 @@ _SEVERAL = 200
 _SHOWN = 20
 
 
-def verify(options: argparse.Namespace, _root: Root) -> int:
+def verify(options: argparse.Namespace, root: Root) -> int:
     """Read the whole decision ledger and name whatever is not as it was written; exit status 0 only if all is whole.
 
     It is held against the anchors kept outside the data folder. The same without this installation:
@@ -33,7 +33,7 @@ def verify(options: argparse.Namespace, _root: Root) -> int:
     settings = Settings.read({"data": options.data})
     segments = folder_of(settings) / "segments"
     try:
-        known = [one for path in _anchor_files(options, settings, segments) for one in anchors.read(path)]
+        known = _anchors(options, settings, segments, root)
         report = ledgers.verify(segments, known, progress=_told("verified"))
     except (OSError, anchors.BadAnchor) as error:
         raise failures.Failed(f"The ledger cannot be verified: {error}") from error
@@ -100,12 +100,15 @@ def folder_of(settings: Settings) -> Path:
     return folder
 
 
-def _anchor_files(options: argparse.Namespace, settings: Settings, segments: Path) -> list[Path]:
-    """Those that were named, or else the one that the server writes, if it has written one."""
+def _anchors(
+    options: argparse.Namespace, settings: Settings, segments: Path, root: Root
+) -> list[anchors.Anchor]:
+    """Those of the files that were named, or else all that the server has put anywhere."""
     if options.anchor:
-        return list(options.anchor)
-    default = settings.anchor_file(ledgers.id_of(segments))
-    return [default] if default.is_file() else []
+        return [one for path in options.anchor for one in anchors.read(path)]
+    ledger = ledgers.id_of(segments)
+    file = settings.anchor_file(ledger)
+    return [*(anchors.read(file) if file.is_file() else []), *root.anchors(settings, ledger)]
 
 
 def _chosen(options: argparse.Namespace, folder: Path) -> Iterator[Entry]:

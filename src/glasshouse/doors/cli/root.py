@@ -15,6 +15,7 @@ from glasskit.analyses import questions
 if TYPE_CHECKING:
     from glasshouse.kernel.ledger import Entry
     from glasshouse.kernel.ledger.replaying import Replayed
+    from glassproof import anchors
 
 
 class Keys(Protocol):
@@ -87,6 +88,7 @@ class Root:
     images: the catalogue of runtimes; the second argument is told of progress.
     analyses: what is asked of a model file and a table, without a server.
     decisions: tables of recorded decisions, with what decided in a folder of bundles.
+    anchors: those of a ledger, by its id, that the settings have put elsewhere besides; raises OSError.
     rerun: asks recorded models again, in the environments that they ran in.
     convert: a pickled model file -> the portable form, in a sandbox; raises Fatal where it cannot be had.
     """
@@ -100,5 +102,6 @@ class Root:
     convert: Callable[[Path], bytes]
     rerun: Callable[[Settings], Callable[[Iterable[Entry]], Iterator[Replayed]]]
     decisions: Callable[[Path], Decisions]
+    anchors: Callable[[Settings, str], list[anchors.Anchor]]
     clock: Clock
     demos: Mapping[str, Callable[[], Demo]] = field(default_factory=dict)

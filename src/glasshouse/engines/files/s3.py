@@ -102,6 +102,24 @@ class S3Files:
                     yield bytes(chunk)
 
 
+class S3Names:
+    """Small objects in a bucket whose retention keeps them: they are put and listed, and nothing else."""
+
+    def __init__(self, access: Access) -> None:
+        self._store = _open(access, checksum_algorithm="sha256")  # object lock demands a checksum
+
+    def put(self, name: str, content: bytes) -> None:
+        """Raises OSError."""
+        with _as_os_error():
+            obstore.put(self._store, name, content)
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Raises OSError."""
+        with _as_os_error():
+            for batch in obstore.list(self._store, prefix=prefix):
+                yield from (str(meta["path"]) for meta in batch)
+
+
 class S3Writer:
     """One blob being written."""
 
@@ -130,7 +148,7 @@ class S3Writer:
         self._spool.close()
 
 
-def _open(access: Access) -> Any:
+def _open(access: Access, **more: str) -> Any:
     told = {
         "endpoint": access.endpoint,
         "region": access.region,
@@ -142,7 +160,7 @@ def _open(access: Access) -> Any:
     return obstore.store.S3Store(
         access.bucket,
         prefix=access.prefix or None,
-        config=config | {"virtual_hosted_style_request": "false"},
+        config=config | {"virtual_hosted_style_request": "false", **more},
         client_options={"allow_http": access.endpoint.startswith("http://")},
     )
 
@@ -161,3 +179,11 @@ def _translated(digest: str) -> Iterator[None]:
         raise KeyError(digest) from error
     except obstore.exceptions.BaseError as error:
         raise OSError(f"The object store failed: {error}") from error
+
+
+@contextlib.contextmanager
+def _as_os_error() -> Iterator[None]:
+    try:
+        yield
+    except (obstore.exceptions.BaseError, FileNotFoundError) as error:
+        raise OSError(f"The bucket failed: {error}") from error

@@ -115,8 +115,13 @@ class Ledger(Reader):
         clock: Clock,
         anchor: Callable[[str], journal.Anchor],
         disk: disks.Disk | None = None,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
-        """Opens the ledger, or begins one. anchor: what keeps anchors, for the ledger's id. Raises Unusable."""
+        """Opens the ledger, or begins one. Raises Unusable.
+
+        anchor: what keeps anchors, for the ledger's id. ended: called when the ledger was closed and nothing more is anchored.
+        """
+        self._ended = ended
         try:
             self._open(folder, clock=clock, anchor=anchor, disk=disk or disks.RealDisk())
         except (
@@ -243,6 +248,7 @@ class Ledger(Reader):
         """Writes, seals and anchors what waits."""
         self._journal.close()
         self._keys.close()
+        self._ended()
 
 
 def _when_all(waiting: Sequence[Future[journal.Written]], done: Future[list[journal.Written]]) -> None:
