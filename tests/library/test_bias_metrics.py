@@ -360,9 +360,9 @@ def test_the_interval_of_a_quotient_is_on_the_log_scale() -> None:
     assert (sure.low, sure.high) == pytest.approx((0.5 * math.exp(-z * error), 0.5 * math.exp(z * error)))
 
 
-def test_the_flip_test_has_smclarifys_sign_with_compat() -> None:
+def test_the_flip_test_has_smclarifys_sign_with_compat_and_says_the_same() -> None:
     table = {"f": [0] * 10 + [1] * 2, "x": [0.0] * 12, "y": [1] * 11 + [0], "p": [1] * 10 + [0, 0]}
-    values = []
+    values, words = [], set()
     for compat in (False, True):
         report = bias.assess(
             table,
@@ -372,8 +372,11 @@ def test_the_flip_test_has_smclarifys_sign_with_compat() -> None:
             metrics=["FT"],
             options=bias.Options(compat=compat, interval="none"),
         )
-        values.append(report.facets[0].result("FT").value)
+        result = report.facets[0].result("FT")
+        values.append(result.value)
+        words.add(result.words)
     assert values == [1.0, -1.0]
+    assert words == {"is rejected where its like among the others is accepted"}
 
 
 def test_entropy_is_undefined_when_every_row_is_a_false_negative() -> None:

@@ -219,6 +219,7 @@ class _Subject:
                 interval=sure.get(metric.name),
                 error=errors.get(metric.name, ""),
                 remark=remarks.get(metric.name, "") if metric.name in found else "",
+                compat=split.compat,
             )
             for metric in self.metrics
         ]

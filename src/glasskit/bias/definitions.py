@@ -19,7 +19,8 @@ class Metric:
     """A bias metric. It may be called with a split and answers an estimate; `of` answers the number alone.
 
     range: the least and the greatest value. neutral: the value that shows no difference between the facets.
-    swapped: what becomes of the value when the facets change places, where there is a law.
+    swapped: what becomes of the value when the facets change places, where there is a law. turned: smclarify's value,
+    which `compat` gives, has the opposite sign.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Metric:
     swapped: Literal["negated", "same", "inverse", "no law"] = "no law"
     above: str = ""
     below: str = ""
+    turned: bool = False
 
     def __call__(self, split: counts.Split) -> estimates.Estimate:
         return self.definition(split)
@@ -60,8 +62,12 @@ def metric(
     swapped: Literal["negated", "same", "inverse", "no law"] = "no law",
     above: str = "",
     below: str = "",
+    turned: bool = False,
 ) -> Callable[[Definition], Metric]:
-    """Makes a function a metric. above, below: what a value beyond the neutral one says, in words."""
+    """Makes a function a metric. above, below: what a value beyond the neutral one says, in words.
+
+    turned: smclarify gives the value the opposite sign.
+    """
 
     def mark(definition: Definition) -> Metric:
         return Metric(
@@ -74,6 +80,7 @@ def metric(
             swapped=swapped,
             above=above,
             below=below,
+            turned=turned,
         )
 
     return mark

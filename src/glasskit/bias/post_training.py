@@ -218,6 +218,7 @@ def conditional_demographic_disparity_in_predictions(split: counts.Split) -> est
     range=(-1, 1),
     above="is rejected where its like among the others is accepted",
     below="is accepted where its like among the others is rejected",
+    turned=True,
 )
 def flip_test(split: counts.Split) -> estimates.Estimate:
     """(F⁺ − F⁻) / n_d

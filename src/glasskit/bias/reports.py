@@ -17,13 +17,14 @@ _COLUMNS = ("facet", "metric", "value", "low", "high", "remark")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One metric of one facet: a value, or an error that says why there is none."""
+    """One metric of one facet: a value, or an error that says why there is none. compat: the value is smclarify's."""
 
     metric: definitions.Metric
     value: float | None
     interval: estimates.Interval | None = None
     error: str = ""
     remark: str = ""
+    compat: bool = False
 
     @property
     def differs(self) -> bool:
@@ -41,7 +42,10 @@ class Result:
         """What the value says of the facet."""
         if self.value is None or self.value == self.metric.neutral:
             return ""
-        return self.metric.above if self.value > self.metric.neutral else self.metric.below
+        is_above = self.value > self.metric.neutral
+        if self.compat and self.metric.turned:
+            is_above = not is_above
+        return self.metric.above if is_above else self.metric.below
 
     def to_json(self) -> dict[str, Any]:
         """As in analysis.json; an infinite value is the text Infinity or -Infinity, which JSON has no number for."""

@@ -160,13 +160,7 @@ def _facet(facet: bias.FacetResult, stage: str) -> Iterator[Table | Chart]:
 
 def _says(result: bias.Result) -> str:
     """What the value says of the group, or why there is none."""
-    metric, value = result.metric, result.value
-    if value is None or value == metric.neutral:
-        return result.error
-    is_above = value > metric.neutral
-    if metric.name == "FT":  # Clarify's sign, which the values here have, is the opposite of the definition's
-        is_above = not is_above
-    return f"This group {metric.above if is_above else metric.below}."
+    return f"This group {result.words}." if result.words else result.error
 
 
 # --- SHAP
