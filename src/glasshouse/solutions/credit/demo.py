@@ -110,18 +110,7 @@ def _run(clients: Clients, options: Options, out: TextIO) -> Outcome:
         bucket=bucket_name(account=identity.account, region=clients.region), run=options.run or _now()
     )
     work = stages.Run(clients=clients, layout=layout, role_arn=identity.role_arn, progress=progress)
-    with progress.stage("Generate the bank's tables: credits, people, contacts"):
-        stages.store_tables(work, _applicants(options), seed=options.seed, policies=options.policies)
-    with progress.stage("Crawl the tables and infer their schemas (processing job)"):
-        stages.crawl(work)
-    with progress.stage("Transform them with SQL, protected attributes held out (processing job)"):
-        stages.transform(work, seed=options.seed, train_share=options.train_share)
-    with progress.stage(f"Train LightGBM, the {options.model} model, with cross-validation (training job)"):
-        trained = stages.train(work, model=options.model)
-    with progress.stage("Register the model package"):
-        package_arn = stages.register(work, trained, model=options.model)
-    with progress.stage("Deploy the explainer (endpoint)"):
-        stages.deploy(work, package_arn=package_arn)
+    trained, package_arn = _served(work, options)
     with progress.stage("Explain and decide the whole test set (batch transform)"):
         batch = verdicts.explain_all(work)
     with progress.stage("Decide applications, one with reasons and recourse, and ask what if"):
@@ -130,24 +119,7 @@ def _run(clients: Clients, options: Options, out: TextIO) -> Outcome:
     with progress.stage("Assess bias by the protected attributes held out (processing job)"):
         bias = verdicts.assess(work)
     with progress.stage("Write the letter and the report"):
-        letter = verdicts.write_letter(work, before, folder=options.policies, on=before.outcome.measure.on)
-        content = report.Content(
-            before=before,
-            after=after,
-            population=batch.answers,
-            counted=verdicts.counted(batch.decided),
-            policy=verdicts.policy_of(before, options.policies),
-            letter=letter,
-            bias=bias.summary,
-            bias_url=bias.url,
-            facts={
-                "Model": f"{options.model}, {package_arn}",
-                "Data": _provenance(options),
-                "Run": layout.run,
-                "Decision id": f"{before.decision_id}, recorded in the ledger before it was answered",
-            },
-        )
-        url = verdicts.publish(work, content, copy=options.report)
+        letter, url = _written(work, batch, decided, bias, options, package_arn=package_arn)
     with progress.stage("Verify the ledger and take its decisions again"):
         proof = proofs.prove(work, decided.ids, shown=before.decision_id, data=options.data)
     outcome = Outcome(
@@ -168,6 +140,55 @@ def _run(clients: Clients, options: Options, out: TextIO) -> Outcome:
     )
     _conclude(outcome, progress, copy=options.report)
     return outcome
+
+
+def _served(work: stages.Run, options: Options) -> tuple[stages.Trained, str]:
+    """From the tables to the endpoint: the model, and the ARN of its package."""
+    progress = work.progress
+    with progress.stage("Generate the bank's tables: credits, people, contacts"):
+        stages.store_tables(work, _applicants(options), seed=options.seed, policies=options.policies)
+    with progress.stage("Crawl the tables and infer their schemas (processing job)"):
+        stages.crawl(work)
+    with progress.stage("Transform them with SQL, protected attributes held out (processing job)"):
+        stages.transform(work, seed=options.seed, train_share=options.train_share)
+    with progress.stage(f"Train LightGBM, the {options.model} model, with cross-validation (training job)"):
+        trained = stages.train(work, model=options.model)
+    with progress.stage("Register the model package"):
+        package_arn = stages.register(work, trained, model=options.model)
+    with progress.stage("Deploy the explainer (endpoint)"):
+        stages.deploy(work, package_arn=package_arn)
+    return trained, package_arn
+
+
+def _written(
+    work: stages.Run,
+    batch: verdicts.Batch,
+    decided: verdicts.Decided,
+    bias: verdicts.Bias,
+    options: Options,
+    *,
+    package_arn: str,
+) -> tuple[letters.Letter | None, str]:
+    """The letter, and the address of the report."""
+    before = decided.before
+    letter = verdicts.write_letter(work, before, folder=options.policies, on=before.outcome.measure.on)
+    content = report.Content(
+        before=before,
+        after=decided.after,
+        population=batch.answers,
+        counted=verdicts.counted(batch.decided),
+        policy=verdicts.policy_of(before, options.policies),
+        letter=letter,
+        bias=bias.summary,
+        bias_url=bias.url,
+        facts={
+            "Model": f"{options.model}, {package_arn}",
+            "Data": _provenance(options),
+            "Run": work.layout.run,
+            "Decision id": f"{before.decision_id}, recorded in the ledger before it was answered",
+        },
+    )
+    return letter, verdicts.publish(work, content, copy=options.report)
 
 
 def clean(clients: Clients, *, objects: bool = False, out: TextIO = sys.stdout) -> None:
