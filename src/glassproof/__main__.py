@@ -38,7 +38,7 @@ def told(report: ledgers.Report) -> str:
         *(f"  fault: {finding}" for finding in report.findings),
         *(f"  note: {note}" for note in report.notes),
     ]
-    return "\n".join(lines)
+    return "\n".join(line if line.isprintable() else ascii(line)[1:-1] for line in lines)
 
 
 def _parser() -> argparse.ArgumentParser:

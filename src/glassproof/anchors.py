@@ -10,8 +10,12 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from glassproof import canonical
+
+_BEGIN = b'{"at":'
+_KINDS = {"ledger": str, "key": str, "seq": int, "chain": str, "at": int}
 
 
 class BadAnchor(ValueError):
@@ -32,23 +36,27 @@ class Anchor:
 
 
 def read(path: Path) -> list[Anchor]:
-    """The anchors of a file. A last line that is cut off is left out. Raises BadAnchor and OSError."""
-    lines = path.read_bytes().split(b"\n")
-    return list(_parsed(lines[:-1], path))
+    """The anchors of a file. Lines that a crash cut off are left out. Raises BadAnchor and OSError."""
+    return list(_parsed(path.read_bytes().split(b"\n"), path))
 
 
 def _parsed(lines: Iterable[bytes], path: Path) -> Iterable[Anchor]:
     for number, line in enumerate(lines, start=1):
-        if not line.strip():
+        if not line.strip(b"\0 \r\t") or _is_torn(line):
             continue
         try:
-            fields = json.loads(line)
-            yield Anchor(
-                ledger=str(fields["ledger"]),
-                key=str(fields["key"]),
-                seq=int(fields["seq"]),
-                chain=str(fields["chain"]),
-                at=int(fields["at"]),
-            )
-        except (ValueError, KeyError, TypeError) as error:
+            yield _anchor(json.loads(line))
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise BadAnchor(f"{path}, line {number}: not an anchor ({error!r})") from error
+
+
+def _is_torn(line: bytes) -> bool:
+    """Whether it is the beginning of an anchor's line, and no more."""
+    return _BEGIN.startswith(line[: len(_BEGIN)]) and b"}" not in line
+
+
+def _anchor(fields: dict[str, Any]) -> Anchor:
+    for name, kind in _KINDS.items():
+        if type(fields[name]) is not kind:
+            raise TypeError(f"{name} is not of type {kind.__name__}")
+    return Anchor(**{name: fields[name] for name in _KINDS})

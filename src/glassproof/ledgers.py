@@ -70,7 +70,8 @@ class _Reading:
     def __init__(
         self, folder: Path, known: Sequence[anchors.Anchor], *, key: str, progress: Progress
     ) -> None:
-        self._files = sorted(path for path in folder.glob(f"*{segments.SUFFIX}"))
+        self._files = segments.files(folder)
+        self._odd = sorted(set(folder.glob(f"*{segments.SUFFIX}")) - set(self._files))
         self._folder = folder
         self._known = sorted(known, key=lambda anchor: anchor.seq)
         self._key = key or (self._known[0].key if self._known else "")
@@ -81,6 +82,8 @@ class _Reading:
         self._next = 1
 
     def report(self) -> Report:
+        for path in self._odd:
+            self._fault(path, 0, "no segment is called so: the ledger did not write this file")
         try:
             self._read_all()
         except _Stopped:
@@ -100,7 +103,7 @@ class _Reading:
     def _read_all(self) -> None:
         if not self._files and not self._known:
             self._report.notes.append("The ledger is empty.")
-        sizes = [path.stat().st_size for path in self._files]
+        sizes = [path.lstat().st_size for path in self._files]
         done = 0
         for index, path in enumerate(self._files):
             following = self._files[index + 1] if index + 1 < len(self._files) else None
@@ -109,8 +112,8 @@ class _Reading:
             self._progress(done, sum(sizes))
 
     def _read_segment(self, path: Path, following: Path | None) -> None:
-        data = path.read_bytes()
         try:
+            data = segments.read(path)
             header = segments.read_header(data)
         except segments.Unreadable as error:
             if following is None and not self._anchored_from(self._next):
@@ -170,7 +173,7 @@ class _Reading:
         return True
 
     def _note_torn(self, path: Path, offset: int) -> None:
-        n_bytes = path.stat().st_size - offset
+        n_bytes = path.lstat().st_size - offset
         self._report.notes.append(
             f"{path.name}: the last {n_bytes} bytes, behind record {self._next - 1}, are torn as by a crash; "
             "no anchor covers them."
@@ -179,7 +182,7 @@ class _Reading:
     def _follows(self, path: Path, found: segments.Frame) -> bool:
         """Whether whole records follow a broken one: a crash leaves none, since records are written in order."""
         chain = found.chain
-        for later in segments.frames(path.read_bytes(), found.end):
+        for later in segments.frames(segments.read(path), found.end):
             if isinstance(later, segments.Torn):
                 return False
             if hashes.link(chain, hashes.leaf(later.body)) == later.chain:
@@ -204,7 +207,7 @@ class _Reading:
             seq, kind = record["seq"], record["kind"]
         except (canonical.NotCanonical, KeyError, TypeError) as error:
             self._stop(path, found.offset, f"it is chained but cannot be read: {error}")
-        if seq != self._next:
+        if type(seq) is not int or seq != self._next:
             self._stop(path, found.offset, f"it says that it is record {seq}")
         if kind == seals.KIND:
             self._check_seal(path, found.offset, record, before)
@@ -234,6 +237,8 @@ class _Reading:
         for anchor in self._known:
             if anchor.seq == self._next and anchor.chain != self._chain.hex():
                 self._stop(path, offset, "the ledger was rewritten: another chain value was anchored here")
+            if anchor.seq == self._next and anchor.key != self._key:
+                self._stop(path, offset, f"its anchor is of another key, {anchor.key}")
             if anchor.seq == self._next:
                 self._report.n_anchors += 1
                 self._report.anchored_to = anchor.seq
@@ -272,16 +277,16 @@ def _whole_size(following: Path | None) -> int | None:
     if following is None:
         return None
     try:
-        return int(segments.read_header(following.read_bytes()).fields["previous_size"])
+        return int(segments.read_header(segments.read(following)).fields["previous_size"])
     except segments.Unreadable:
         return None
 
 
 def id_of(folder: Path) -> str:
     """The id in the first segment that can be read; "" when there is none."""
-    for path in sorted(folder.glob(f"*{segments.SUFFIX}")):
+    for path in segments.files(folder):
         try:
-            return str(segments.read_header(path.read_bytes()).fields["ledger"])
+            return str(segments.read_header(segments.read(path)).fields["ledger"])
         except segments.Unreadable:
             continue
     return ""
@@ -292,12 +297,12 @@ def walk(folder: Path, *, since: int = 1) -> Iterator[tuple[Path, segments.Frame
 
     since: segments that end before this record are left out.
     """
-    files = sorted(folder.glob(f"*{segments.SUFFIX}"))
+    files = segments.files(folder)
     for index, path in enumerate(files):
         if index + 1 < len(files) and int(files[index + 1].name.removesuffix(segments.SUFFIX)) <= since:
             continue
-        data = path.read_bytes()
         try:
+            data = segments.read(path)
             header = segments.read_header(data)
         except segments.Unreadable:
             return

@@ -11,9 +11,12 @@ the epoch, UTC), `key` (the public key that seals are signed with, hexadecimal).
 
 from __future__ import annotations
 
+import re
+import stat
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from glassproof import canonical, hashes
@@ -23,12 +26,20 @@ FORMAT = 1
 SUFFIX = ".segment"
 LARGEST = 64 << 20
 """Bytes that a header or a body may have."""
+LARGEST_FILE = 4 << 30
+"""Bytes that a segment may have: far more than any that was written."""
 
 _SIZE = struct.Struct(">I")
+_NAME = re.compile(r"[0-9]{16}\.segment")
+_HEX = re.compile(r"[0-9a-f]{1,128}")
 
 
 class Unreadable(ValueError):
     """A file that does not begin as a segment does."""
+
+
+class TooLarge(ValueError):
+    """A record that no reader would take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +73,26 @@ def name(first: int) -> str:
     return f"{first:016d}{SUFFIX}"
 
 
+def is_name(text: str) -> bool:
+    """Whether a segment is called so."""
+    return _NAME.fullmatch(text) is not None
+
+
+def files(folder: Path) -> list[Path]:
+    """The segments of a folder, in order. Files that are not called as segments are have no part in it."""
+    return sorted(path for path in folder.glob(f"*{SUFFIX}") if is_name(path.name))
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a segment. Raises Unreadable for what no ledger wrote (links, devices, far too large), OSError."""
+    status = path.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        raise Unreadable("it is not a regular file")
+    if status.st_size > LARGEST_FILE:
+        raise Unreadable(f"it has {status.st_size} bytes, more than any segment has")
+    return path.read_bytes()
+
+
 def header(fields: dict[str, object]) -> bytes:
     """The first bytes of a segment."""
     body = canonical.encode(fields)
@@ -69,7 +100,9 @@ def header(fields: dict[str, object]) -> bytes:
 
 
 def frame(body: bytes, previous: bytes) -> tuple[bytes, bytes]:
-    """A record's bytes and the chain's value after it."""
+    """A record's bytes and the chain's value after it. Raises TooLarge."""
+    if not 0 < len(body) <= LARGEST:
+        raise TooLarge(f"a record of {len(body)} bytes; it may have {LARGEST}")
     chain = hashes.link(previous, hashes.leaf(body))
     return _SIZE.pack(len(body)) + body + chain, chain
 
@@ -86,8 +119,10 @@ def read_header(data: bytes) -> Header:
     try:
         fields = canonical.decode(body)
         previous = bytes.fromhex(fields["previous"])
-        whole = all(isinstance(fields[name], str) for name in ("ledger", "key"))
-        whole &= fields["first"] >= 1 and fields["previous_size"] >= 0
+        whole = all(_HEX.fullmatch(fields[name]) for name in ("ledger", "key", "previous"))
+        whole = whole and len(previous) == hashes.SIZE
+        whole = whole and all(type(fields[name]) is int for name in ("first", "previous_size"))
+        whole = whole and 1 <= fields["first"] < 10**16 and 0 <= fields["previous_size"] <= LARGEST_FILE
     except (canonical.NotCanonical, KeyError, TypeError, ValueError) as error:
         raise Unreadable(f"its header cannot be read: {error}") from error
     if fields.get("format") != FORMAT or not whole:
