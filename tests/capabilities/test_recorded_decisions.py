@@ -366,7 +366,10 @@ class TestTheCommandLine:
         assert " equal" in every.stdout.splitlines()[-1]
         assert "refused" not in every.stdout
 
-    def test_it_names_the_record_that_was_changed(self, workshop: Workshop, tmp_path: Path) -> None:
+    def test_it_names_the_record_that_was_changed(
+        self, workshop: Workshop, deciding: str, tmp_path: Path
+    ) -> None:
+        asked(workshop, deciding, shop.as_csv(ROWS))
         copied = tmp_path / "copy" / "ledger"
         shutil.copytree(folder(workshop), copied)
         path = sorted((copied / "segments").iterdir())[0]
@@ -381,7 +384,7 @@ class TestTheCommandLine:
     @pytest.mark.parametrize(
         ("words", "says", "status"),
         [
-            (["replay"], "Name a decision, or give --since or --all", 2),
+            (["replay"], "Name decisions, or give --since or --all", 2),
             (["replay", "none"], "There is no such decision", 1),
             (["replay", "--since", "yesterday"], "is not a time", 2),
         ],
@@ -394,6 +397,7 @@ class TestTheCommandLine:
         assert (done.returncode, says in done.stderr) == (status, True)
 
     def test_a_verb_of_the_service_is_a_command(self, workshop: Workshop, deciding: str) -> None:
+        asked(workshop, deciding, shop.as_csv(ROWS))
         done = workshop.server.run("list-decisions", "--endpoint-name", deciding, "--max-results", "1")
         assert done.returncode == 0, done.stderr
         assert len(json.loads(done.stdout)["Decisions"]) == 1
