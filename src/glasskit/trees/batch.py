@@ -145,6 +145,5 @@ def _appears_whole(target: Path) -> Iterator[Path]:
     try:
         yield unfinished
         unfinished.replace(target)
-    except BaseException:
+    finally:
         unfinished.unlink(missing_ok=True)
-        raise

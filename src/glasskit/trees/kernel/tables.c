@@ -6,6 +6,9 @@
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 #include "columns.h"
 #include "patterns.h"
@@ -820,9 +823,14 @@ PUBLIC Tables *glasskit_tables(const Model *model, const double *background, int
     free(make.table);
     free(make.seen);
     *why = failed;
-    if (!failed) return tables;
-    glasskit_free_tables(tables);
-    return NULL;
+    if (failed) {
+        glasskit_free_tables(tables);
+        tables = NULL;
+    }
+#if defined(__GLIBC__)
+    malloc_trim(0); /* the room they grew in goes back to the system */
+#endif
+    return tables;
 }
 
 PUBLIC void glasskit_tables_expected(const Tables *tables, double *expected) {
