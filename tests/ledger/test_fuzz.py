@@ -114,7 +114,8 @@ def test_whatever_is_done_there_is_a_report_and_what_was_anchored_is_missed(
     for known in (book.known, ()):
         report = ledgers.verify(book.folder, known)
         assert program.told(report).encode().count(b"\nWHOLE") == 0
-        if known and any(files[name] != content for name, content in book.files.items()):
+        # Bytes behind the last record of a segment are not the ledger's: they are told as torn by a crash.
+        if known and any(not files[name].startswith(content) for name, content in book.files.items()):
             assert not report.is_whole
         assert all(frame.body for _, frame in ledgers.walk(book.folder))
         assert isinstance(ledgers.id_of(book.folder), str)

@@ -7,6 +7,7 @@ import os
 import threading
 from pathlib import Path
 
+from glasshouse.kernel import disk as disks
 from glasshouse.kernel.ledger import journal
 from glassproof import anchors
 
@@ -29,10 +30,14 @@ class FileAnchors:
         try:
             size = os.fstat(descriptor).st_size
             torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-            os.write(descriptor, (b"\n" if torn else b"") + anchor.line())
+            rest = (b"\n" if torn else b"") + anchor.line()
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        if not size:
+            disks.RealDisk().sync_directory(self.path.parent)
 
 
 class LaterAnchors:

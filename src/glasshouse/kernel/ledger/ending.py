@@ -22,7 +22,7 @@ def find(folder: Path, disk: Disk) -> tuple[str, journal.End]:
 
     Segments are read from the last one back to the one with the last seal, and no further.
     """
-    names = sorted(name for name in disk.names(folder) if name.endswith(segments.SUFFIX))
+    names = sorted(name for name in disk.names(folder) if segments.is_name(name))
     read = _read_back(folder, names, disk)
     frames = [frame for segment in read for frame in segment.frames]
     if not read:

@@ -6,9 +6,12 @@ failed, another is begun, whose header says how much of the one before is whole.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import logging
 import queue
 import threading
+import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -70,7 +73,7 @@ class _Place:
 
 
 class Journal:
-    """Appends records durably, in order, from any thread."""
+    """Appends records durably, in order, from any thread. Once its own thread has ended, every record is refused."""
 
     def __init__(
         self,
@@ -92,6 +95,9 @@ class Journal:
         self._seq, self._unsealed, self._n_open = end.next_seq, list(end.unsealed), end.n_open
         self._linked = self._place = _Place(file="", chain=end.chain, size_bytes=end.size_bytes)
         self._output: Output | None = None
+        self._begun = ""
+        self._taken: list[_Waiting] = []
+        self._ended = threading.Event()
         self._sealed_at = clock.monotonic()
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
@@ -103,6 +109,8 @@ class Journal:
         """Done once the record is durable; fails with OSError when it cannot be made so."""
         waiting = _Waiting(fields=fields)
         self._queue.put(waiting)
+        if self._ended.is_set():
+            self._refuse()
         return waiting.done
 
     def close(self) -> None:
@@ -112,11 +120,36 @@ class Journal:
             self._thread.join()
 
     def _run(self) -> None:
+        try:
+            self._work()
+        except (
+            Exception
+        ) as error:  # whatever it is: nobody may wait for ever, and nothing is answered unrecorded
+            where = "".join(
+                traceback.format_tb(error.__traceback__)
+            )  # without its text, which may tell of a person
+            log.critical("ledger.ended", extra={"reason": type(error).__name__, "where": where})
+        finally:
+            self._ended.set()
+            self._refuse()
+
+    def _refuse(self) -> None:
+        """Fails all that nobody will write any more."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._taken += [one for one in [self._queue.get_nowait()] if one is not None]
+        taken, self._taken = self._taken, []
+        for waiting in taken:
+            if not waiting.done.done():
+                waiting.done.set_exception(OSError("its writer has ended; start the server again"))
+
+    def _work(self) -> None:
         goes_on = True
         while goes_on:
-            group, goes_on = self._gathered()
-            if group:
-                self._commit(group)
+            self._taken, goes_on = self._gathered()
+            if self._taken:
+                self._commit(self._taken)
+                self._taken = []
             if self._n_open and (not goes_on or self._is_due()):
                 self._seal()
         if self._output is not None:
@@ -153,15 +186,24 @@ class Journal:
                 waiting.done.set_exception(error)
             return
         for waiting, where in zip(group, written, strict=True):
-            waiting.done.set_result(where)
+            if isinstance(where, Written):
+                waiting.done.set_result(where)
+            else:
+                waiting.done.set_exception(where)
 
-    def _write(self, group: list[dict[str, Any]]) -> list[Written]:
-        """Raises OSError; the segment that was being written is then left as it is."""
+    def _write(self, group: list[dict[str, Any]]) -> list[Written | ValueError]:
+        """Where each lies, or why it cannot be a record. Raises OSError; the segment is then left as it is."""
         output, place = self._segment()
-        chain, size, parts, leaves, written = place.chain, place.size_bytes, [], [], []
-        for seq, fields in enumerate(group, start=self._seq):
-            body = canonical.encode({**fields, "seq": seq})
-            frame, chain = segments.frame(body, chain)
+        chain, size, parts, leaves = place.chain, place.size_bytes, [], []
+        written: list[Written | ValueError] = []
+        for fields in group:
+            seq = self._seq + len(leaves)
+            try:
+                body = canonical.encode({**fields, "seq": seq})
+                frame, chain = segments.frame(body, chain)
+            except (canonical.NotCanonical, segments.TooLarge) as error:
+                written.append(error)
+                continue
             written.append(Written(seq=seq, file=place.file, offset=size))
             leaves.append(hashes.leaf(body))
             parts.append(frame)
@@ -173,10 +215,10 @@ class Journal:
             output.close()
             self._output = None
             raise
-        self._seq += len(group)
+        self._seq += len(leaves)
         self._linked = self._place = _Place(file=place.file, chain=chain, size_bytes=size)
         self._unsealed += leaves
-        self._n_open += len(group)
+        self._n_open += len(leaves)
         return written
 
     def _segment(self) -> tuple[Output, _Place]:
@@ -187,14 +229,26 @@ class Journal:
             self._output.close()
             self._output = None
         name = segments.name(self._seq)
-        if name in self._disk.names(self._folder):
-            self._disk.remove(self._folder / name)  # begun before, and no record of it was ever acknowledged
+        self._make_way(name)
         header = self._header()
+        self._begun = name
         secret_files.write_whole(self._folder / name, header, self._disk)
         self._output = self._disk.extend(self._folder / name)
         read = segments.read_header(header)
         self._place = _Place(file=name, chain=read.start, size_bytes=read.size_bytes)
         return self._output, self._place
+
+    def _make_way(self, name: str) -> None:
+        """A segment was begun here before and no record of it acknowledged. What another process wrote is kept aside."""
+        names = self._disk.names(self._folder)
+        if name not in names:
+            return
+        if name == self._begun:
+            self._disk.remove(self._folder / name)
+            return
+        aside = next(way for i in itertools.count() if (way := f"{name}.torn-{i}") not in names)
+        self._disk.rename(self._folder / name, self._folder / aside)
+        log.warning("ledger.set_aside", extra={"file": aside})
 
     def _header(self) -> bytes:
         return segments.header(
@@ -215,6 +269,7 @@ class Journal:
         try:
             _, place = self._segment()  # its header is part of the chain that is signed
             (where,) = self._write([self._signed(place.chain)])
+            assert isinstance(where, Written)
         except OSError as error:
             log.error("ledger.not_sealed", extra={"reason": error.strerror or str(error)})
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import hashlib
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -20,6 +21,7 @@ from glassproof import canonical, ledgers, seals, segments
 
 log = logging.getLogger(__name__)
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 SEGMENTS, KEYS, SUBJECTS, BUNDLES = "segments", "keys", "subjects", "bundles"
 """Folders of a ledger: what is verified, its own keys, the keys of subjects, what decided by its digest."""
 
@@ -30,6 +32,10 @@ class Unusable(Exception):
 
 class LedgerUnavailable(Exception):
     """A record could not be made durable. Nothing that depends on it may be answered."""
+
+
+class TooLarge(LedgerUnavailable):
+    """No record can hold this much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,12 +150,12 @@ class Ledger(Reader):
             secret_files.make_folder(needed, disk)
         self.folder, self._clock, self._disk = folder, clock, disk
         own = secret_files.load_or_make(folder / KEYS, disk)
-        self._bundles = set(disk.names(folder / BUNDLES))
+        self._bundles = {name for name in disk.names(folder / BUNDLES) if _DIGEST.fullmatch(name)}
         self._keeping = threading.Lock()
         self._sealing = threading.Lock()  # what is sealed is in the queue before anything sealed later
         self._keys = subjects.Subjects(folder / SUBJECTS, own, disk)
         found, end = ending.find(folder / SEGMENTS, disk)
-        self.id = found or ids.token()
+        self.id = found or own.ledger_id
         self.public_key = own.public_key
         self._journal = journal.Journal(
             folder / SEGMENTS,
@@ -171,8 +177,9 @@ class Ledger(Reader):
         done.set_running_or_notify_cancel()  # who waits may go away; the record is written all the same
         try:
             with self._sealing:
-                waiting = [self._journal.append(records.sealed(draft, self._keys)) for draft in drafts]
-        except OSError as error:
+                fields = [records.sealed(draft, self._keys) for draft in drafts]
+                waiting = [self._journal.append(one) for one in fields]
+        except (OSError, segments.TooLarge) as error:
             done.set_exception(_unavailable(error))
             return done
         _when_all(waiting, done)
@@ -255,7 +262,7 @@ def _when_all(waiting: Sequence[Future[journal.Written]], done: Future[list[jour
     """Ends `done` when all have ended. Records of one call are appended in order: the last one ends last."""
 
     def ended(last: Future[journal.Written]) -> None:
-        failed = next((error for each in waiting if isinstance(error := each.exception(), OSError)), None)
+        failed = next((error for each in waiting if (error := each.exception()) is not None), None)
         if failed is not None:
             done.set_exception(_unavailable(failed))
         else:
@@ -267,5 +274,11 @@ def _when_all(waiting: Sequence[Future[journal.Written]], done: Future[list[jour
     waiting[-1].add_done_callback(ended)
 
 
-def _unavailable(error: OSError) -> LedgerUnavailable:
-    return LedgerUnavailable(f"the decision ledger cannot be written: {error.strerror or error}")
+def _unavailable(error: BaseException) -> LedgerUnavailable:
+    if isinstance(error, segments.TooLarge):
+        return TooLarge(f"the ledger does not take {error}")
+    if isinstance(error, OSError):
+        return LedgerUnavailable(f"the decision ledger cannot be written: {error.strerror or error}")
+    return LedgerUnavailable(
+        f"it cannot be a record ({type(error).__name__})"
+    )  # its text may tell of a person

@@ -11,11 +11,13 @@ from typing import Any, Literal
 from cryptography.exceptions import InvalidTag
 
 from glasshouse.kernel.ledger import subjects
-from glassproof import canonical
+from glassproof import canonical, segments
 
 Kind = Literal["decision", "truth", "review", "erasure", "expiry"]
 FORMAT = 1
 _NONCE = 12
+_MOST_PRIVATE = 3 * segments.LARGEST // 4 - (1 << 20)
+"""Bytes of personal fields; with what base64 and the open fields add they fit into one record."""
 
 
 class Altered(ValueError):
@@ -58,10 +60,14 @@ class Entry:
 
 
 def sealed(draft: Draft, keys: subjects.Subjects) -> dict[str, Any]:
-    """The fields of the record, all but its number. Raises OSError when no key can be made."""
+    """The fields of the record, all but its number. Raises OSError when no key can be made, segments.TooLarge."""
+    plain = canonical.encode(dict(draft.private))
+    if len(plain) > _MOST_PRIVATE:
+        raise segments.TooLarge(
+            f"a record with {len(plain)} bytes of input and answer; it may have {_MOST_PRIVATE}"
+        )
     key = keys.key_of(draft.slot) if draft.slot else keys.key_for(draft.subject)
     nonce = secrets.token_bytes(_NONCE)
-    plain = canonical.encode(dict(draft.private))
     return {
         "v": FORMAT,
         "kind": draft.kind,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,12 @@ class Secrets:
         return HKDF(
             algorithm=hashes.SHA256(), length=SIZE, salt=None, info=f"glasshouse ledger {purpose}".encode()
         ).derive(self.master)
+
+    @property
+    def ledger_id(self) -> str:
+        """What a ledger with these keys is called, also when its segments are gone. Hexadecimal."""
+        named = hashlib.sha256(b"glasshouse ledger " + self.public_key.encode())
+        return named.hexdigest()[:32]
 
     @property
     def public_key(self) -> str:

@@ -181,7 +181,9 @@ class Subjects:
             self._output = None
 
     def _mark(self, subject: str) -> bytes:
-        return hmac.new(self._marking, subject.encode(), hashlib.sha256).digest()[: slot_files.MARK]
+        return hmac.new(self._marking, subject.encode(errors="surrogatepass"), hashlib.sha256).digest()[
+            : slot_files.MARK
+        ]
 
     def _made(self, mark: bytes) -> SubjectKey:
         if self._output is None or self._next - self._files[-1].first >= self._slots_a_file:
