@@ -113,7 +113,8 @@ def _show(who: str, answers: list[dict[str, Any]], own: float, fitted: Any, rows
 
 def _is_within(row: Any, new: Any) -> bool:
     others = [column for column in range(len(row)) if column not in COLUMNS]
-    stays = np.allclose(row[others], new[others], rtol=0, atol=0.051)  # DiCE rounds to a tenth what it may not change
+    # DiCE's genetic method rounds to a tenth even what may not change
+    stays = np.allclose(row[others], new[others], rtol=0, atol=0.051)
     return bool(stays and np.abs(new[list(COLUMNS)]).max() <= BOUND + 1e-9)
 
 
