@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 from pathlib import Path
 
 import pytest
 
-from glasshouse.kernel.ledger import Draft, Ledger, subjects
+from glasshouse.kernel.ledger import Draft, Ledger, LedgerUnavailable, subjects
 from tests.ledger import books
 
 OLD, NEW = 1_000, 2_000
@@ -68,6 +69,35 @@ def test_the_order_and_every_erasure_are_recorded(tmp_path: Path) -> None:
     assert {entry.public["reason"] for entry in told} == {BY["reason"]}
 
 
+def test_what_a_crash_destroyed_without_a_record_is_recorded_by_the_next(tmp_path: Path) -> None:
+    with books.opened(tmp_path) as ledger:
+        places = ledger.record([draft(i, at=OLD, subject=f"person {i}") for i in range(3)]).result()
+        slots = [ledger.read(place).slot for place in places]
+        ledger._keys.destroy(slots[1])
+    with books.opened(tmp_path) as ledger:
+        found = ledger.expire(before=BEFORE, **BY)
+        assert found.n_subjects == 3
+        told = [entry.public["slot"] for _, entry in ledger.entries() if entry.kind == "erasure"]
+        assert told == slots
+        assert ledger.expire(before=BEFORE, **BY).n_subjects == 0
+
+
+@pytest.mark.parametrize("n_calls", range(0, 14, 2))
+def test_what_a_full_disk_cut_short_is_completed_by_the_next(tmp_path: Path, n_calls: int) -> None:
+    disk = books.Unwilling()
+    with books.opened(tmp_path, disk=disk) as ledger:
+        ledger.record([draft(i, at=OLD, subject=f"person {i}") for i in range(3)]).result()
+        disk.break_after(n_calls)
+        with contextlib.suppress(OSError, LedgerUnavailable):
+            ledger.expire(before=BEFORE, **BY)
+        disk.mend()
+        ledger.expire(before=BEFORE, **BY)
+        assert readable(ledger) == set()
+        told = [entry.public["slot"] for _, entry in ledger.entries() if entry.kind == "erasure"]
+        assert len(told) == len(set(told)) == 3
+    assert books.verified(tmp_path).is_whole
+
+
 def test_a_file_of_many_keys_is_written_anew_once(tmp_path: Path) -> None:
     with books.opened(tmp_path) as ledger:
         ledger.record([draft(i, at=OLD) for i in range(500)]).result()
@@ -122,7 +152,7 @@ def test_a_key_that_was_given_out_since_the_watch_began_is_not_destroyed(tmp_pat
         with pytest.raises(subjects.Erased):
             keys.key_of(bob)
         with keys.watched() as watch:
-            assert list(keys.destroy_many([bob], watch)) == []
+            assert list(keys.destroy_many([bob], watch)) == [[bob]]
 
 
 def test_what_would_be_forgotten_is_told_beforehand(tmp_path: Path) -> None:

@@ -38,6 +38,11 @@ def verify(options: argparse.Namespace, root: Root) -> int:
     except (OSError, anchors.BadAnchor) as error:
         raise failures.Failed(f"The ledger cannot be verified: {error}") from error
     print(verifier.told(report))
+    if report.is_whole and report.sealed_to and not known:
+        raise failures.Failed(
+            "Nothing says that this is the ledger that was written: it is sealed, and none of its anchors was found. "
+            "Name the file that they are kept in by --anchor."
+        )
     return 0 if report.is_whole else failures.FAILED
 
 
@@ -106,9 +111,22 @@ def _anchors(
     """Those of the files that were named, or else all that the server has put anywhere."""
     if options.anchor:
         return [one for path in options.anchor for one in anchors.read(path)]
-    ledger = ledgers.id_of(segments)
-    file = settings.anchor_file(ledger)
-    return [*(anchors.read(file) if file.is_file() else []), *root.anchors(settings, ledger)]
+    found: list[anchors.Anchor] = []
+    for ledger in sorted({ledgers.id_of(segments), _id_by_keys(segments.parent)} - {""}):
+        file = settings.anchor_file(ledger)
+        found += [*(anchors.read(file) if file.is_file() else []), *root.anchors(settings, ledger)]
+    return list(dict.fromkeys(found))
+
+
+def _id_by_keys(folder: Path) -> str:
+    """What the ledger is called by its keys, whatever its segments say; "" when they are gone."""
+    from glasshouse.kernel import disk
+    from glasshouse.kernel.ledger import keeping, secret_files
+
+    try:
+        return secret_files.load(folder / keeping.KEYS, disk.RealDisk()).ledger_id
+    except (OSError, secret_files.DamagedKey):
+        return ""
 
 
 def _chosen(options: argparse.Namespace, folder: Path) -> Iterator[Entry]:

@@ -222,10 +222,11 @@ class RuntimeDoor:
             )
             if address is None:
                 break
-            if variant.records:
-                passed[recording.RECORD] = self._recorder.day()
+            own = {recording.RECORD: self._recorder.day()} if variant.records else {}
             try:
-                reply = await self._servers.post(address, "/invocations", body, passed, timeout_s=TIMEOUT_S)
+                reply = await self._servers.post(
+                    address, "/invocations", body, {**passed, **own}, timeout_s=TIMEOUT_S
+                )
             except servers.Unreachable:
                 tried.add(address)
                 continue

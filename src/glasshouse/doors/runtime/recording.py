@@ -8,6 +8,7 @@ from __future__ import annotations
 import array
 import asyncio
 import json
+import re
 import struct
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ BUNDLE_PATH = "/glasshouse/bundle"
 MOST_IDS = 20
 """More decisions than these are told by the first and the last id."""
 
+_DIGEST = re.compile(r"([0-9a-f]{64})?")
 _LENGTH = struct.Struct(">I")
 NANO = 1_000_000_000
 
@@ -86,6 +88,10 @@ class Recorder:
         ]
         try:
             await asyncio.wrap_future(self._book.record(drafts))
+        except ledger.TooLarge as error:
+            raise errors.WireError(
+                f"Nothing is answered unrecorded: {error}.", code="ValidationError", status=413
+            ) from error
         except ledger.LedgerUnavailable as error:
             raise NotRecorded(f"Nothing is answered unrecorded: {error}.") from error
         told = ",".join(ids) if len(ids) <= MOST_IDS else f"{ids[0]}..{ids[-1]}"
@@ -131,20 +137,31 @@ class Recorder:
 
 
 def _unframed(framed: bytes) -> tuple[dict[str, Any], bytes]:
+    """The decisions and the answer's body. A model server is not believed: what is not as it should be is not answered."""
     try:
         (size,) = _LENGTH.unpack_from(framed)
-        head: dict[str, Any] = json.loads(framed[_LENGTH.size : _LENGTH.size + size])
-        well = isinstance(head["decisions"], list) and isinstance(head["bundle"], str)
-        well = (
-            well
-            and isinstance(head["content_type"], str)
-            and all("subject" in one for one in head["decisions"])
-        )
-    except (struct.error, ValueError, KeyError, TypeError) as error:
+        end = _LENGTH.size + size
+        head: dict[str, Any] = json.loads(framed[_LENGTH.size : end])
+        well = end <= len(framed) and _is_well(head)
+    except (struct.error, ValueError, KeyError, TypeError, RecursionError) as error:
         raise NotRecorded("The model server answered with a decision that cannot be read.") from error
     if not well:
         raise NotRecorded("The model server answered with a decision that cannot be read.")
-    return head, framed[_LENGTH.size + size :]
+    return head, framed[end:]
+
+
+def _is_well(head: dict[str, Any]) -> bool:
+    """Whether it has at least one decision, a digest or none, and a type of content that is one line."""
+    decided, content_type = head["decisions"], head["content_type"]
+    return (
+        isinstance(decided, list)
+        and bool(decided)
+        and all(isinstance(one, dict) and isinstance(one["subject"], str) for one in decided)
+        and _DIGEST.fullmatch(head["bundle"]) is not None
+        and isinstance(content_type, str)
+        and content_type.isascii()
+        and content_type.isprintable()
+    )
 
 
 def _ids(request_id: str, count: int) -> list[str]:

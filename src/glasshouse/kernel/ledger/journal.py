@@ -194,7 +194,8 @@ class Journal:
     def _write(self, group: list[dict[str, Any]]) -> list[Written | ValueError]:
         """Where each lies, or why it cannot be a record. Raises OSError; the segment is then left as it is."""
         output, place = self._segment()
-        chain, size, parts, leaves = place.chain, place.size_bytes, [], []
+        chain, size, parts = place.chain, place.size_bytes, []
+        leaves: list[bytes] = []
         written: list[Written | ValueError] = []
         for fields in group:
             seq = self._seq + len(leaves)
