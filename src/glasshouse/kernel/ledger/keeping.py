@@ -232,7 +232,8 @@ class Ledger(Reader):
         Raises OSError when a key could not be destroyed, LedgerUnavailable when it could not be told.
 
         Who is decided about while it runs is left alone: keys given out are watched from before the order on, and the order
-        is durable behind every record that was sealed before it, so that the reading that follows finds them all.
+        is durable behind every record that was sealed before it, so that the reading that follows finds them all. A key that
+        a crash destroyed without a record gets its record now.
         """
         order = self._told("expiry", before=before, account=account, by=by, reason=reason)
         n_subjects = n_decisions = 0

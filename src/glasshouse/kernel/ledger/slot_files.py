@@ -57,11 +57,17 @@ class SlotFile:
 
     @classmethod
     def make(cls, folder: Path, first: int, wrapping: AESGCM, disk: Disk) -> tuple[SlotFile, Output]:
-        """A new, empty file, and what slots are written to."""
+        """A new, empty file, and what slots are written to. Raises OSError."""
         path, key = folder / _name(first, 1), secrets.token_bytes(secret_files.SIZE)
+        if path.name in disk.names(folder):  # begun when the disk was full: no slot of it was given out
+            disk.shred(path)
         output = disk.create(path)
-        output.write(_header(key, path.name, wrapping))
-        disk.sync_directory(folder)
+        try:
+            output.write(_header(key, path.name, wrapping))
+            disk.sync_directory(folder)
+        except OSError:
+            output.close()
+            raise
         return cls(path, wrapping, disk, made=key), output
 
     def entry(self, number: int, mark: bytes, key: bytes) -> bytes:

@@ -132,15 +132,15 @@ class Subjects:
                 self._watches.remove(watch)
 
     def destroy_many(self, slots: Iterable[int], watch: Watch) -> Iterator[list[int]]:
-        """Destroys the keys of slots, durably, a file at a time; what was destroyed with each. Raises OSError.
+        """Destroys the keys of slots, durably, a file at a time; those of each file that are destroyed now. Raises OSError.
 
-        Slots that were given out since the watch began, or were destroyed before, are left out.
+        Slots that were given out since the watch began are left out.
         """
         for _, group in itertools.groupby(sorted(slots), key=self._index):
             with self._lock:
-                wanted = self._there([slot for slot in group if slot not in watch.used])
-                if wanted:
-                    self._destroy(wanted)
+                wanted = [slot for slot in group if slot not in watch.used]
+                if there := self._there(wanted):
+                    self._destroy(there)
             if wanted:
                 yield wanted
 
