@@ -145,6 +145,39 @@ def test_a_users_model_with_its_own_predict_is_recorded_whole(tmp_path: Path) ->
     assert one["answer"].encode() == answer
 
 
+def test_answers_that_are_neither_json_nor_csv_are_recorded_whole(tmp_path: Path) -> None:
+    code = (
+        "def model_fn(d): return 2\n"
+        "def input_fn(b, t): return b\n"
+        "def predict_fn(x, m): return x\n"
+        "def output_fn(y, t): return y\n"
+    )
+    made = container(
+        tmp_path, {"rule": {}, "subject": "", "outcome": ""}, algorithm="", SAGEMAKER_PROGRAM="inference.py"
+    )
+    made.write("model/code/inference.py", code)
+    odd = [b"x" * 200_000, b"a\rb\x00c", b"[" * 50_000, bytes(range(256)), b'"']
+    with made.serving() as client:
+        for body in odd:
+            head, answer = unframed(asked(client, body, "application/octet-stream"))
+            assert answer == body
+            (one,) = head["decisions"]
+            assert one["answer"].encode("utf-8", "surrogateescape") == body
+
+
+def test_a_record_whose_subject_cannot_be_read_is_refused_without_telling_it(tmp_path: Path) -> None:
+    code = "def model_fn(d): return 2\ndef input_fn(b, t): return b\ndef predict_fn(x, m): return [1]\n"
+    config = {"rule": {}, "subject": "abs(name)", "outcome": ""}
+    made = container(tmp_path, config, algorithm="", SAGEMAKER_PROGRAM="inference.py")
+    made.write("model/code/inference.py", code)
+    with made.serving() as client:
+        for body in (b'{"name": "Ada"}', b"Ada" * 50_000, b"[" * 50_000):
+            refused = asked(client, body, "application/json", accept="application/json")
+            assert refused.status == 400
+            assert b"glasshouse:subject" in refused.body
+            assert b"Ada" not in refused.body
+
+
 def test_lightgbm_with_several_classes_is_decided_without_an_outcome(tmp_path: Path) -> None:
     features, labels = data()
     booster = lightgbm.train(

@@ -87,6 +87,23 @@ def test_a_last_bit_that_differs_is_named(bundle: decisions.Bundle, rows: np.nda
     assert (found.where, found.recorded, found.replayed) == ("explanation.values[2]", changed, value)
 
 
+def test_what_is_not_there_is_not_the_same_as_null_or_zero(
+    bundle: decisions.Bundle, rows: np.ndarray
+) -> None:
+    decider = decisions.Decider(bundle)
+    for name in replaying.COMPARED:
+        (one,) = decider.decide(rows[:1], on=ON)
+        if name in one:
+            del one[name]
+            assert [found.where for found in replaying.differences(decider, one)] == [name]
+    (one,) = decider.decide(rows[:1], on=ON)
+    one["explanation"]["more"] = None
+    del one["explanation"]["values"][-1]
+    one["margin"] = int(one["margin"])
+    found = [difference.where for difference in replaying.differences(decider, one)]
+    assert found == ["margin", "explanation.more", "explanation.values"]
+
+
 def _altered(ensemble: trees.Ensemble, index: int) -> trees.Ensemble:
     """The same ensemble with one leaf of one tree changed a little."""
     import dataclasses

@@ -16,6 +16,7 @@ import csv
 import datetime
 import io
 import json
+import re
 import struct
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -40,6 +41,7 @@ FRAMED = "application/x-glasshouse-decisions"
 BUNDLE_PATH = "/glasshouse/bundle"
 _PROBE_SEED = 20_261_122
 _LENGTH = struct.Struct(">I")
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _RECORDED = ("content-type", "accept", RECORD, requests.CUSTOM_ATTRIBUTES)
 """The headers that an answer may depend on, and that are recorded with it."""
 SUBJECT_HEADERS = {
@@ -126,7 +128,7 @@ class DecidingHandler:
             "headers": {name: asked.headers[name] for name in _RECORDED if name in asked.headers},
             "answer": said,
             "subject": self._subject(asked, record),
-            "outcome": self._outcome(_document(said)),
+            "outcome": self._outcome(said),
         }
 
     def _made(self, rule: decisions.Rule) -> decisions.Decider | None:
@@ -177,14 +179,14 @@ def _subject(config: Mapping[str, Any]) -> Callable[[requests.Request, str], str
     if header is not None:
         return lambda asked, _record: asked.headers.get(header, "")
     find = _expression(config, "subject")
-    return lambda _asked, record: find(_document(record))
+    return lambda _asked, record: find(record)
 
 
-def _expression(config: Mapping[str, Any], name: str) -> Callable[[Any], str]:
-    """What the expression finds in a document, as a text; "" for nothing. Raises failures.AlgorithmFailure."""
+def _expression(config: Mapping[str, Any], name: str) -> Callable[[str], str]:
+    """What the expression finds in a record, as a text; "" for nothing. Raises failures.AlgorithmFailure."""
     text = config.get(name, "")
     if not text:
-        return lambda _document: ""
+        return lambda _record: ""
     if text.isdigit():
         text = f"[{text}]"
     try:
@@ -192,11 +194,15 @@ def _expression(config: Mapping[str, Any], name: str) -> Callable[[Any], str]:
     except online_expressions.BadExpression as error:
         raise failures.AlgorithmFailure(str(error)) from error
 
-    def find(document: Any) -> str:
+    def find(record: str) -> str:
         try:
-            found = expression.of(document)
-        except online_expressions.BadExpression as error:
-            raise requests.Rejected(400, str(error)) from error
+            found = expression.of(_document(record))
+        except (ValueError, RecursionError, csv.Error) as error:  # its text may hold what was asked
+            raise requests.Rejected(
+                400,
+                f"The tag glasshouse:{name} of this endpoint, {text!r}, cannot be read from the record: send each row as a "
+                "line of CSV or as JSON.",
+            ) from error
         return "" if found is None else found if isinstance(found, str) else json.dumps(found)
 
     return find
@@ -208,7 +214,7 @@ def _records(body: bytes, content_type: str, n_rows: int) -> list[str]:
     if n_rows == 1:
         return [text]
     form = content_types.parse(content_type).format
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in _LINE_END.split(text) if line.strip()]
     if form in ("csv", "jsonlines", "libsvm") and len(lines) == n_rows:
         return lines
     if form == "json":
@@ -223,7 +229,9 @@ def _records(body: bytes, content_type: str, n_rows: int) -> list[str]:
 
 
 def _document(text: str) -> Any:
-    """A record as data: JSON, or else the cells of a line."""
+    """A record as data: JSON, or else the cells of a line. Raises ValueError, RecursionError, csv.Error."""
+    if not text:
+        raise ValueError("it is not told apart from others")
     try:
         return json.loads(text)
     except ValueError:

@@ -13,6 +13,8 @@ import numpy as np
 
 from glasskit.decisions import deciding
 
+MISSING = "(nothing)"
+"""What a difference tells of a member that is not there, which is not the same as null."""
 COMPARED = ("margin", "prediction", "threshold", "outcome", "explanation", "reasons", "policy")
 
 
@@ -32,13 +34,17 @@ def differences(decider: deciding.Decider, recorded: Mapping[str, Any]) -> list[
     """What differs between a recorded decision and the same taken now; nothing if all bits are equal."""
     row = np.array([recorded["features"]], dtype=np.float64)
     (now,) = decider.decide(row, on=datetime.date.fromisoformat(recorded["on"]))
-    return [found for name in COMPARED for found in _compared(name, recorded.get(name), now.get(name))]
+    return [
+        found
+        for name in COMPARED
+        for found in _compared(name, recorded.get(name, MISSING), now.get(name, MISSING))
+    ]
 
 
 def _compared(where: str, then: Any, now: Any) -> Iterator[Difference]:
     if isinstance(then, Mapping) and isinstance(now, Mapping):
         for key in sorted({*then, *now}):
-            yield from _compared(f"{where}.{key}", then.get(key), now.get(key))
+            yield from _compared(f"{where}.{key}", then.get(key, MISSING), now.get(key, MISSING))
     elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
         for index, (old, new) in enumerate(zip(then, now, strict=True)):
             yield from _compared(f"{where}[{index}]", old, new)
