@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import shutil
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from glasshouse.kernel import disk as disks
-from glasshouse.kernel.ledger import Draft, LedgerUnavailable, TooLarge
+from glasshouse.kernel.ledger import Draft, LedgerUnavailable, TooLarge, replaying
 from glassproof import ledgers, segments
 from tests.ledger import books
 
@@ -121,3 +122,18 @@ def test_an_anchor_after_one_that_was_torn_can_be_read(tmp_path: Path) -> None:
         ledger.record([books.draft(9)]).result(WAIT_S)
     assert [anchor.seq for anchor in books.anchored(tmp_path)] == [6]
     assert books.verified(tmp_path).is_whole
+
+
+def test_a_replay_whose_program_ends_says_so_of_every_decision(tmp_path: Path) -> None:
+    with books.opened(tmp_path) as ledger:
+        for number in range(3):
+            one = books.draft(number)
+            drafted = dataclasses.replace(one, private={}, public={**one.public, "bundle": "00" * 32})
+            ledger.record([drafted]).result(WAIT_S)
+        entries = [entry for _, entry in ledger.entries()]
+    ends = tmp_path / "python"
+    ends.write_text("#!/bin/sh\nexit 3\n")
+    ends.chmod(0o700)
+    told = list(replaying.replay(tmp_path / "ledger", entries, python=str(ends)))
+    assert [one.verdict for one in told] == ["refused"] * 3
+    assert "ended" in told[0].details[0]

@@ -5,6 +5,7 @@ The deciding is done by `glasskit.decisions` in a process of its own: learning l
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -52,7 +53,8 @@ def replay(
         for group in _grouped(entry for entry in entries if entry.kind == "decision"):
             yield from _answered(program, group, opaque)
     finally:
-        program.communicate()
+        with contextlib.suppress(BrokenPipeError):
+            program.communicate()
     if rerun is not None:
         yield from rerun(opaque)
         return
@@ -75,8 +77,6 @@ def _grouped(entries: Iterable[records.Entry]) -> Iterator[list[records.Entry]]:
 def _answered(
     program: subprocess.Popen[str], group: list[records.Entry], opaque: list[records.Entry]
 ) -> Iterator[Replayed]:
-    assert program.stdin is not None
-    assert program.stdout is not None
     for entry in group:
         if entry.private is None:
             yield Replayed(
@@ -90,9 +90,22 @@ def _answered(
                 "bundle": entry.public["bundle"],
                 "decision": records.plain(entry.private),
             }
-            program.stdin.write(json.dumps(asked) + "\n")
-            program.stdin.flush()
-            yield _verdict(entry, json.loads(program.stdout.readline()))
+            yield _verdict(entry, _asked(program, asked))
+
+
+def _asked(program: subprocess.Popen[str], asked: dict[str, Any]) -> dict[str, Any]:
+    """What the program answers; a problem where it ended instead."""
+    assert program.stdin is not None
+    assert program.stdout is not None
+    line = ""
+    with contextlib.suppress(BrokenPipeError):
+        program.stdin.write(json.dumps(asked) + "\n")
+        program.stdin.flush()
+        line = program.stdout.readline()
+    if not line.endswith("\n"):
+        return {"problem": f"the program that takes decisions again ended (status {program.poll()})"}
+    answer: dict[str, Any] = json.loads(line)
+    return answer
 
 
 def _verdict(entry: records.Entry, answer: dict[str, Any]) -> Replayed:
