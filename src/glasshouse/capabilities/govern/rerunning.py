@@ -7,6 +7,7 @@ runs isolated, without network, and its answers are compared byte by byte.
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +18,7 @@ from typing import Any
 from glasshouse.kernel import errors
 from glasshouse.kernel.jobs import archives
 from glasshouse.kernel.ledger import keeping, records, replaying, serving
+from glasshouse.kernel.objects import folders
 from glasshouse.kernel.ports import Executor, Exited, Host, Images, Job, Limits, Lost, Mount
 
 OPT_ML = "/opt/ml"
@@ -69,8 +71,7 @@ class Rerunner:
                 workdir=OPT_ML,
             )
             self._run(Job(id="replay", hosts=(host,), run_dir=root / "run", network="none", limits=_limits()))
-            lines = (root / "ml" / "replay" / "answers.jsonl").read_text(encoding="utf-8").splitlines()
-        return {answer["id"]: answer for answer in map(json.loads, lines)}
+            return read_answers(root / "ml" / "replay" / "answers.jsonl")
 
     def _served(self, digest: str) -> serving.Served:
         """What served, checked against its digest. Raises errors.Fatal where it cannot be run again."""
@@ -91,7 +92,11 @@ class Rerunner:
         with (ml / "replay" / "requests.jsonl").open("w", encoding="utf-8") as file:
             for entry in group:
                 private = entry.private or {}
-                asked = {"id": entry.id, "body": private["input"], "headers": private["headers"]}
+                asked = {
+                    "id": entry.id,
+                    "body": private.get("input", ""),
+                    "headers": private.get("headers", {}),
+                }
                 file.write(json.dumps(asked) + "\n")
 
     def _run(self, job: Job) -> None:
@@ -108,8 +113,26 @@ class Rerunner:
             raise errors.Fatal(f"its model could not be run again: {' | '.join(said)}")
 
 
+def read_answers(path: Path) -> dict[str, Any]:
+    """The answers that the model wrote, by id. It is the user's code: nothing is followed or believed. Raises ValueError, OSError."""
+    found: dict[str, Any] = {}
+    with folders.open_regular(path) as descriptor, os.fdopen(os.dup(descriptor), encoding="utf-8") as file:
+        for line in file:
+            answer = json.loads(line)
+            if not isinstance(answer, dict) or _kinds(answer) != (str, int, str):
+                raise ValueError("its model wrote something else than answers")
+            found[answer["id"]] = answer
+    return found
+
+
+def _kinds(answer: dict[str, Any]) -> tuple[type, ...]:
+    return tuple(type(answer.get(name)) for name in ("id", "status", "body"))
+
+
 def _compared(entry: records.Entry, answer: dict[str, Any] | None) -> replaying.Replayed:
-    recorded = (entry.private or {})["answer"]
+    recorded = (entry.private or {}).get("answer")
+    if not isinstance(recorded, str):
+        return _said(entry, "refused", "its record has no answer")
     if answer is None:
         return _said(entry, "refused", "its model gave no answer")
     if answer["status"] // 100 != 2:
