@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, cast, runtime_checkable
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glasskit import trees
-from glasskit.explain import explanations, games, grouped, sampling, shap_objects
+from glasskit.explain import explanations, frames, games, grouped, sampling, shap_objects
 
 Floats = npt.NDArray[np.float64]
 Method = Literal["auto", "kernel", "permutation"]
@@ -47,7 +48,8 @@ class Explainer:
 
     model: a tree ensemble (a file, a booster, an estimator, whatever `trees.load` reads), which is
         explained exactly; or an object with predict_proba or predict, or a predict function, which is
-        asked, with a background.
+        asked, with a background. Where the background is a data frame with columns that are no numbers, or
+        the estimator was fitted on a frame, it is asked with frames of the same columns and types.
     background: rows to explain against. feature_groups: group -> columns that count as one.
     space: what contributions add up to. "margin", or "log-odds" where that is what the margin is: the default
         for trees. "prediction", or "probability" where that is what is predicted: the default for models that
@@ -68,10 +70,16 @@ class Explainer:
         n_samples: int | None = None,
         seed: int = 0,
     ) -> None:
+        if feature_groups is not None and not isinstance(feature_groups, Mapping):
+            raise ValueError(
+                f"feature_groups is {feature_groups!r}; it must map groups to their columns, "
+                "such as {'account': ['account__low', 'account__high']}"
+            )
         self._groups = feature_groups
         self._method, self._n_samples, self._seed = method, n_samples, seed
         self._trees = _trees(model, background, space) if method == "auto" else None
         self._question: sampling.Question | None = None
+        self._frames: frames.Frames | None = None
         if self._trees is not None:
             if n_samples is not None:
                 raise ValueError("n_samples is for models that are asked; trees are explained exactly")
@@ -81,8 +89,10 @@ class Explainer:
                 raise ValueError("a model that is asked needs a background: rows to explain against")
             names = _names(background) if feature_names is None else feature_names
             self.feature_names = tuple(names)
+            self._frames = _frames(model, background, self.feature_names)
+            predict = _predict_function(model)
             self._question = sampling.Question(
-                predict=_predict_function(model),
+                predict=predict if self._frames is None else _of_frames(predict, self._frames),
                 background=self._matrix(background),
                 feature_names=self.feature_names,
                 groups=feature_groups,
@@ -105,7 +115,15 @@ class Explainer:
             explanation = self._explained(X)
             errors = np.zeros_like(explanation.values)
             return sampling.Sampled(explanation=explanation, errors=errors, method="exact")
-        rows = self._matrix(X)
+        found = self._sampled(self._matrix(X))
+        if self._frames is None or not self._frames.has_texts:
+            return found
+        shown = self._frames.shown(found.explanation.data, found.explanation.feature_names)
+        return dataclasses.replace(found, explanation=dataclasses.replace(found.explanation, data=shown))
+
+    def _sampled(self, rows: Floats) -> sampling.Sampled:
+        if self._question is None:
+            raise ValueError("a tree ensemble is not sampled")
         if self._method == "permutation":
             n_players = len(games.players(self.feature_names, self._groups)[0])
             n_orders = 64 if self._n_samples is None else max(2, self._n_samples // (2 * n_players))
@@ -164,6 +182,10 @@ class Explainer:
         )
 
     def _matrix(self, rows: Rows) -> Floats:
+        if self._frames is not None and frames.is_frame(rows):
+            return self._frames.numbers(rows)
+        if self._frames is not None and self._frames.has_texts:
+            raise ValueError("the background is a data frame with texts, so the rows must be one too")
         if isinstance(rows, Table):
             absent = [name for name in self.feature_names if name not in rows.columns]
             if absent:
@@ -221,6 +243,18 @@ def _predict_function(model: object) -> games.Predict:
     if callable(model):
         return cast(Callable[[Floats], npt.ArrayLike], model)
     raise TypeError(f"a {type(model).__name__} is neither a model nor a predict function")
+
+
+def _frames(model: object, background: Rows, names: Sequence[str]) -> frames.Frames | None:
+    """How to ask the model with frames; None where arrays are what it wants."""
+    if not frames.is_frame(background):
+        return None
+    found = frames.Frames(cast(Any, background)[list(names)])
+    return found if found.has_texts or hasattr(model, "feature_names_in_") else None
+
+
+def _of_frames(predict: Callable[[Any], npt.ArrayLike], known: frames.Frames) -> games.Predict:
+    return lambda rows: predict(known.frame(rows))
 
 
 def _names(background: Rows) -> list[str]:

@@ -251,7 +251,7 @@ def test_a_screen_reader_finds_the_chart_its_marks_and_its_table(
     assert len([name for role, name, _ in found if role == "image" and name]) == len(chart.steps)
     assert len([name for role, name, _ in found if role == "rowheader"]) == len(chart.steps)
     assert [name for role, name, _ in found if role == "table"] == [chart.table().caption]
-    assert ("button", "raises the risk", "") in found
+    assert ("button", "raises the prediction", "") in found
     text = charts.texts.highlighted(explain.texts.explain(lambda some: list(map(len, some)), "one two"))
     browser.open(text.save(tmp_path / "text.html"))
     browser.value("document.querySelector('.mark').focus()")

@@ -156,6 +156,11 @@ def test_a_long_name_is_cut_at_its_end_and_stands_whole_in_a_title(kind: str, n_
         assert [title for title in titles if explain.words.readable(LONG) in title]
 
 
+def test_a_value_stands_whole_where_its_name_leaves_room() -> None:
+    (text,) = ElementTree.fromstring(canvas.label("amount", 130.0, 20.0, 122.0, given="5,951")).iter("text")
+    assert "".join(text.itertext()) == "amount\N{NO-BREAK SPACE}= 5,951"
+
+
 @given(st.text(max_size=80), st.floats(30, 400), st.integers(1, 3))
 def test_a_fitted_text_fits_and_begins_as_it_did(text: str, width: float, n_lines: int) -> None:
     fitted = measure.fitted(text, width)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import shap
 import xgboost
-from sklearn import linear_model
+from sklearn import compose, linear_model, pipeline, preprocessing
 
 import glasskit
 from glasskit import explain, trees
@@ -68,7 +68,38 @@ def test_a_function_is_explained_and_its_errors_are_told() -> None:
     assert sampled.explanation.values == pytest.approx((X[:2] - X.mean(axis=0)) * np.arange(4.0))
 
 
+def test_a_pipeline_over_a_frame_with_texts_is_asked_with_frames() -> None:
+    frame = FRAME.assign(town=["north", "south", "east", "west"] * 20, rooms=np.arange(80) % 5)
+    coded = compose.make_column_transformer(
+        (preprocessing.OneHotEncoder(), ["town"]), (preprocessing.StandardScaler(), ["age", "rooms"])
+    )
+    model = pipeline.make_pipeline(coded, linear_model.LogisticRegression()).fit(frame, Y)
+    explainer = glasskit.Explainer(model, frame[:20], GROUPS, space="log-odds")
+    explanation = explainer(frame[:6])
+    assert explanation.feature_names == ("age", "job", "income", "town", "rooms")
+    assert explanation.data[:4, 3].tolist() == ["north", "south", "east", "west"]
+    assert not explanation.values[:, 1:3].any()
+    margin = model.decision_function(frame[:6])
+    assert explanation.base_values + explanation.values.sum(axis=1) == pytest.approx(margin)
+    weights = model[-1].coef_[0]
+    towns = dict(zip(["east", "north", "south", "west"], weights[:4], strict=True))
+    mean = np.mean([towns[town] for town in frame["town"][:20]])
+    assert explanation.values[:, 3] == pytest.approx([towns[town] - mean for town in frame["town"][:6]])
+    with pytest.raises(ValueError, match="must be one too"):
+        explainer(X[:2])
+
+
+def test_a_category_that_the_frames_type_lacks_is_named() -> None:
+    frame = FRAME.assign(town=pd.Categorical(["north", "south"] * 40))
+    explainer = glasskit.Explainer(lambda rows: (rows["town"] == "north") * 1.0, frame)
+    assert explainer(frame[:1]).values[0] == pytest.approx([0, 0, 0, 0, 0.5])
+    with pytest.raises(ValueError, match="column 'town', row 0: 'west' is no category"):
+        explainer(frame[:1].assign(town="west"))
+
+
 def test_what_cannot_be_explained_is_said() -> None:
+    with pytest.raises(ValueError, match="feature_groups is '__'; it must map groups to their columns"):
+        glasskit.Explainer(booster(), feature_groups="__")  # type: ignore[arg-type]  # what a user may try
     with pytest.raises(ValueError, match="background"):
         glasskit.Explainer(lambda rows: rows[:, 0])
     with pytest.raises(trees.TreesError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,6 +52,11 @@ CHOICE = recourse.Choice(
     options={"a": {"f3": 0.0}, "b": {"f3": 3.0}, "c": {"f3": 40.0}},
     costs={"b": 2.0},
 )
+
+
+def same(one: float, other: float) -> bool:
+    """Whether two values are equal, or both missing."""
+    return one == other or (math.isnan(one) and math.isnan(other))
 
 
 def moves_of(lever: recourse.Lever, row: Mapping[str, float]) -> list[tuple[float, dict[str, float]]]:
@@ -112,7 +118,7 @@ def check(
                     cost
                     for cost, changes in moves_of(lever, named)
                     if changes
-                    and all(option.columns.get(k, (0, named[k]))[1] == v for k, v in changes.items())
+                    and all(same(option.columns.get(k, (0, named[k]))[1], v) for k, v in changes.items())
                 ]
                 assert allowed, "a move that the lever does not allow"
                 cost += min(allowed)
@@ -336,3 +342,41 @@ def test_a_category_is_not_a_number() -> None:
 )
 def test_goals_at_the_ends_of_what_can_be_predicted(limit: float, side: str, status: str) -> None:
     assert recourse.find(model(stump()), [5000.0, 36.0], [AMOUNT], **{side: limit}).status == status
+
+
+def of_kinds(**known: Any) -> trees.Ensemble:
+    """Predicts 1 for the kinds b and c, else 0, and 2 more from 24 months on."""
+    tests = [trees.Test.IN_SET, trees.Test.LESS]
+    grown = [
+        trees.Tree(
+            feature=[at, -1, -1],
+            test=[tests[at], 0, 0],
+            threshold=[24.0 * at, 0, 0],
+            missing=[2, 0, 0],
+            default_left=[False] * 3,
+            left=[1, -1, -1],
+            right=[2, -1, -1],
+            value=[0.0, low, high],
+            cover=[2.0, 1.0, 1.0],
+            categories={0: frozenset({1, 2})} if at == 0 else {},
+        )
+        for at, (low, high) in enumerate([(1.0, 0.0), (0.0, 2.0)])
+    ]
+    return trees.Ensemble(trees=tuple(grown), feature_names=("kind", "months"), **known)
+
+
+def test_a_category_may_be_given_by_its_text() -> None:
+    months = recourse.Number(column="months", low=0, high=60, step=1)
+    known = of_kinds(levels={0: ("a", "b", "c")})
+    for row in ({"kind": "b", "months": 36}, ["b", 36]):
+        found = recourse.find(known, row, [months], at_most=1.0)
+        assert found.prediction == 3.0
+        assert [option.row.tolist() for option in found.options] == [[1.0, 23.0]]
+
+
+def test_texts_that_a_model_knows_by_hashes_alone_are_refused_by_the_columns_name() -> None:
+    months = recourse.Number(column="months", low=0, high=60, step=1)
+    hashed = of_kinds(text_hashes={0: (3052168893,)})
+    with pytest.raises(trees.BadInput, match=r"Column 'kind' holds 'red': .* by their hashes alone"):
+        recourse.find(hashed, {"kind": "red", "months": 36}, [months], at_most=1.0)
+    assert recourse.find(hashed, {"kind": 1, "months": 36}, [months], at_most=1.0).prediction == 3.0

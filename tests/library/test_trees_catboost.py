@@ -268,8 +268,9 @@ def test_every_damaged_byte_of_a_binary_model_gives_a_model_or_a_named_error(
     trained(grow_policy=policy, iterations=1).save_model(str(tmp_path / "model.cbm"))
     data = bytearray((tmp_path / "model.cbm").read_bytes())
     for share in (0.001, 0.2, 0.9):
-        with pytest.raises(trees.ModelUnreadable):
+        with pytest.raises(trees.ModelUnreadable) as refused:
             trees.load(bytes(data[: max(4, int(len(data) * share))]))
+        assert str(refused.value).count("readable CatBoost binary model") == 1
     random = np.random.default_rng(3)
     for position in random.integers(4, len(data), 400):
         damaged = bytearray(data)

@@ -173,7 +173,9 @@ def _say(
     around.say("")
     around.say("Choose one with --row N to see why it got its prediction.")
     for path in asked.outputs:
-        around.say(f"Written: {path}")
+        is_swarm = path.suffix.lower() not in outputs.TABLES and not asked.interactions
+        part = f", of {_DOTS:,} evenly spaced rows" if is_swarm and totals.n_rows > _DOTS else ""
+        around.say(f"Written: {path}{part}")
 
 
 def _json(

@@ -59,6 +59,8 @@ def read(
         rows[:, at] = [_whole(text) for text in found.texts[names[at]]]
     for at, levels in ensemble.levels.items():
         rows[:, at] = _of_levels(found.texts[names[at]], levels)
+        if ensemble.source == "xgboost" and isinstance(levels[0], str):
+            _require_known(path, names[at], rows[:, at].tolist(), frozenset(levels))
     return Table(rows=rows, texts=found.texts)
 
 
@@ -83,6 +85,15 @@ def _of_levels(column: Sequence[str], levels: Sequence[object]) -> list[object]:
         return [text if text or "" in levels else None for text in column]
     codes = {float(level): float(code) for code, level in enumerate(levels) if isinstance(level, int | float)}
     return [codes.get(_number(text), math.nan) for text in column]
+
+
+def _require_known(path: Path, name: str, values: Sequence[object], levels: frozenset[object]) -> None:
+    """Raises Unanswerable for the first category that a model of XGBoost's, which refuses it, has not seen."""
+    for number, value in enumerate(values, start=1):
+        if value is not None and value not in levels:
+            raise questions.Unanswerable(
+                f"{path.name} holds {value!r} in row {number:,} of column {name!r}, a category that the model has not seen"
+            )
 
 
 def _number(text: str) -> float:

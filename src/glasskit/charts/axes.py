@@ -20,11 +20,14 @@ _LANDMARKS = frozenset({0.01, 0.1, 0.5, 0.9, 0.99})
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """How a chart names its horizontal axis; without a label the chart finds one for its link."""
+    """How a chart names its horizontal axis; without a label the chart finds one for its link.
+
+    lowers, raises: what contributions do, in the reader's words, such as "lowers the risk".
+    """
 
     label: str = ""
-    lowers: str = "lowers the risk"
-    raises: str = "raises the risk"
+    lowers: str = "lowers the prediction"
+    raises: str = "raises the prediction"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,7 +83,7 @@ class Recourse:
 
 def find(
     model: trees.Ensemble | trees.Explainer,
-    row: Mapping[str, float] | npt.ArrayLike,
+    row: Mapping[str, object] | npt.ArrayLike,
     allowed: Sequence[levers.Lever],
     *,
     at_most: float | None = None,
@@ -104,7 +104,7 @@ def find(
     goal = _goal(explainer.ensemble, at_most, at_least)
     levers.require_apart(allowed, explainer.feature_names)
     started = clock()
-    case = _Case(explainer, _row(row, explainer.feature_names), allowed, goal)
+    case = _Case(explainer, _row(row, explainer), allowed, goal)
 
     def is_over() -> bool:
         return clock() - started >= time_limit_s
@@ -169,18 +169,28 @@ def _margin(link: trees.Link, limit: float, *, sign: float) -> float:
     return margin / link.scale
 
 
-def _row(given: Mapping[str, float] | npt.ArrayLike, names: Sequence[str]) -> Floats:
+def _row(given: Mapping[str, object] | npt.ArrayLike, explainer: trees.Explainer) -> Floats:
+    """The row as numbers: of a category's text, its code. Raises BadInput."""
+    names = explainer.feature_names
     if isinstance(given, Mapping):
         absent = [name for name in names if name not in given]
         if absent:
             raise trees.BadInput(
                 f"The row lacks the model's column {absent[0]!r} ({len(absent)} missing in all)."
             )
-        given = [given[name] for name in names]
-    row = np.asarray(given, dtype=np.float64)
+        row = np.asarray([given[name] for name in names], dtype=object)
+    else:
+        row = np.asarray(given, dtype=object)
     if row.shape != (len(names),):
         raise trees.BadInput(f"The model has {len(names)} features, but the row has the shape {row.shape}.")
-    return row
+    for at in explainer.ensemble.text_hashes:
+        if isinstance(row[at], str):
+            raise trees.BadInput(
+                f"Column {names[at]!r} holds {row[at]!r}: the model knows the texts of its categories by their hashes "
+                "alone, which recourse cannot choose among; train on whole numbers in their place."
+            )
+    numbers: Floats = explainer.numbers(row)[0]
+    return numbers
 
 
 class _Case:

@@ -39,6 +39,8 @@ def document(data: bytes) -> Document:
     """The JSON document of a binary model. Raises ModelUnreadable."""
     try:
         return _document(data)
+    except errors.TreesError:
+        raise
     except (struct.error, LookupError, ValueError, OverflowError) as exc:
         raise errors.ModelUnreadable(_FORMAT, f"it is cut off or garbled ({exc})") from exc
 

@@ -118,6 +118,10 @@ class Explainer:
         bases = self._bases
         return float(bases[0]) if self._is_single else bases
 
+    def numbers(self, X: rows.Rows) -> Matrix:
+        """The rows as the model reads them: float64 (n, F), a category as its code. Raises BadInput."""
+        return self._matrix(X)
+
     def predict_margin(self, X: rows.Rows) -> Matrix:
         """Margins of shape (n,), or (n, K) for K outputs."""
         matrix = self._matrix(X)

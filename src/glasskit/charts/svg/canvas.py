@@ -121,9 +121,10 @@ def row(y: float, name: str, size: float, balance: float, *parts: str) -> str:
 def label(content: str, right: float, middle: float, room: float, /, *, given: str = "") -> str:
     """A name on one or two lines that end at `right`, around the height `middle`; `given` is its value.
 
-    The value stays whole up to 45 % of the room. Cut texts end in an ellipsis, the whole is the title.
+    The value stays whole up to 45 % of the room, or to what the name leaves. Cut texts end in an ellipsis, the whole is the title.
     """
-    value = measure.fitted(f"\N{NO-BREAK SPACE}= {given}", room * 0.45, weight=600) if given else ""
+    most = max(room * 0.45, room - measure.text_width(content))
+    value = measure.fitted(f"\N{NO-BREAK SPACE}= {given}", most, weight=600) if given else ""
     lines = measure.wrapped(content, room - measure.text_width(value, weight=600))
     bold = element("tspan", escape(value), font_weight=600) if value else ""
     whole = f"{content} = {given}" if given else content

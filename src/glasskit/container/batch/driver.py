@@ -161,7 +161,7 @@ def _ordered(found: Iterator[records.Record], orders: Orders, sender: Sender) ->
 def _summary(failed: Mapping[str, _Failures]) -> str:
     total = sum(found.n_failed for found in failed.values())
     first = [(name, failure) for name, found in failed.items() for failure in found.first][:FAILURES_NAMED]
-    named = "; ".join(f"{name} record {f.record}: {f.status} {f.message}" for name, f in first)
+    named = "; ".join(f"{name} record {f.record}: {f.status} {f.message.rstrip('.')}" for name, f in first)
     noun = "record" if total == 1 else "records"
     return f"{total} {noun} failed, the others were transformed: {named}. The .err files list them all."
 
