@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import logging
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 
 from glasshouse.kernel import disk as disks
-from glasshouse.kernel.ledger import Draft, LedgerUnavailable, TooLarge, replaying
-from glassproof import ledgers, segments
+from glasshouse.kernel.clock import SystemClock
+from glasshouse.kernel.ledger import Draft, Ledger, LedgerUnavailable, TooLarge, replaying
+from glassproof import anchors, ledgers, segments
 from tests.ledger import books
 
 WAIT_S = 20
@@ -137,3 +140,24 @@ def test_a_replay_whose_program_ends_says_so_of_every_decision(tmp_path: Path) -
     told = list(replaying.replay(tmp_path / "ledger", entries, python=str(ends)))
     assert [one.verdict for one in told] == ["refused"] * 3
     assert "ended" in told[0].details[0]
+
+
+def test_an_anchor_that_could_not_be_put_is_put_later_without_another_record(tmp_path: Path) -> None:
+    refused, kept, put = [], [], threading.Event()
+
+    def anchor(one: anchors.Anchor) -> None:
+        if len(refused) < 2:
+            refused.append(one)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        kept.append(one)
+        put.set()
+
+    book = Ledger(tmp_path / "ledger", clock=SystemClock(), anchor=lambda _ledger: anchor)
+    try:
+        book.record([books.draft(1)]).result(WAIT_S)
+        assert put.wait(WAIT_S)
+    finally:
+        book.close()
+    assert kept == [refused[0]] == [refused[1]]
+    report = ledgers.verify(tmp_path / "ledger" / "segments", kept)
+    assert (report.is_whole, report.anchored_to) == (True, 2)

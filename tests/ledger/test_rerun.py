@@ -22,7 +22,7 @@ def test_neither_a_link_nor_a_pipe_is_followed(tmp_path: Path) -> None:
     (tmp_path / "answers").symlink_to(tmp_path / "secret")
     os.mkfifo(tmp_path / "pipe")
     for name in ("answers", "pipe", "nothing"):
-        with pytest.raises(OSError, match="no regular file|symbolic links|No such file"):
+        with pytest.raises(OSError, match=r"no regular file|symbolic links|No such file"):
             rerunning.read_answers(tmp_path / name)
 
 
@@ -38,5 +38,5 @@ def test_neither_a_link_nor_a_pipe_is_followed(tmp_path: Path) -> None:
 )
 def test_what_is_no_answer_is_refused(tmp_path: Path, line: str) -> None:
     (tmp_path / "answers").write_text(f"{ANSWER}{line}\n")
-    with pytest.raises(ValueError, match="else than answers|Expecting value"):
+    with pytest.raises(ValueError, match=r"else than answers|Expecting value"):
         rerunning.read_answers(tmp_path / "answers")

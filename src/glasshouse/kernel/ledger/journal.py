@@ -97,6 +97,7 @@ class Journal:
         self._output: Output | None = None
         self._begun = ""
         self._taken: list[_Waiting] = []
+        self._not_anchored: anchors.Anchor | None = None
         self._ended = threading.Event()
         self._sealed_at = clock.monotonic()
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
@@ -152,6 +153,9 @@ class Journal:
                 self._taken = []
             if self._n_open and (not goes_on or self._is_due()):
                 self._seal()
+            elif self._not_anchored is not None and (not goes_on or self._is_due()):
+                self._sealed_at = self._clock.monotonic()
+                self._put_anchor(self._not_anchored)
         if self._output is not None:
             self._output.close()
 
@@ -163,7 +167,8 @@ class Journal:
         """All that waits, up to a group's size; nothing when it is time to seal; False when it is time to end."""
         group: list[_Waiting] = []
         try:
-            first = self._queue.get(timeout=self._seal_after_s if self._n_open else None)
+            is_owing = self._n_open or self._not_anchored is not None
+            first = self._queue.get(timeout=self._seal_after_s if is_owing else None)
             while first is not None:
                 group.append(first)
                 if len(group) >= GROUP:
@@ -275,7 +280,15 @@ class Journal:
             log.error("ledger.not_sealed", extra={"reason": error.strerror or str(error)})
             return
         self._unsealed, self._n_open = self._unsealed[-1:], 0
-        self._put_anchor(where.seq)
+        self._put_anchor(
+            anchors.Anchor(
+                ledger=self._ledger,
+                key=self._own.public_key,
+                seq=where.seq,
+                chain=self._linked.chain.hex(),
+                at=round(self._clock.now() * NANO),
+            )
+        )
 
     def _signed(self, chain: bytes) -> dict[str, Any]:
         seal: dict[str, Any] = {
@@ -290,16 +303,11 @@ class Journal:
         }
         return {**seal, "signature": self._own.signing.sign(seals.message(seal)).hex()}
 
-    def _put_anchor(self, seq: int) -> None:
+    def _put_anchor(self, anchor: anchors.Anchor) -> None:
+        """What cannot be anchored now is tried again, unless a later seal covers it."""
         try:
-            self._anchor(
-                anchors.Anchor(
-                    ledger=self._ledger,
-                    key=self._own.public_key,
-                    seq=seq,
-                    chain=self._linked.chain.hex(),
-                    at=round(self._clock.now() * NANO),
-                )
-            )
+            self._anchor(anchor)
+            self._not_anchored = None
         except OSError as error:
+            self._not_anchored = anchor
             log.error("ledger.not_anchored", extra={"reason": error.strerror or str(error)})
