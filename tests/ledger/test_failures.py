@@ -13,7 +13,7 @@ import pytest
 
 from glasshouse.kernel import disk as disks
 from glasshouse.kernel.clock import SystemClock
-from glasshouse.kernel.ledger import Draft, Ledger, LedgerUnavailable, TooLarge, replaying
+from glasshouse.kernel.ledger import Draft, Ledger, LedgerUnavailable, TooLarge, Unusable, replaying
 from glassproof import anchors, ledgers, segments
 from tests.ledger import books
 
@@ -161,3 +161,13 @@ def test_an_anchor_that_could_not_be_put_is_put_later_without_another_record(tmp
     assert kept == [refused[0]] == [refused[1]]
     report = ledgers.verify(tmp_path / "ledger" / "segments", kept)
     assert (report.is_whole, report.anchored_to) == (True, 2)
+
+
+def test_a_second_opening_is_refused_until_the_first_is_closed(tmp_path: Path) -> None:
+    with books.opened(tmp_path) as first:
+        with pytest.raises(Unusable, match="another server's"), books.opened(tmp_path):
+            pass
+        first.record([books.draft(1)]).result(WAIT_S)
+    with books.opened(tmp_path) as second:
+        second.record([books.draft(2)]).result(WAIT_S)
+    assert books.verified(tmp_path).is_whole

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import collections
+import fcntl
 import hashlib
 import logging
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +24,7 @@ from glassproof import canonical, ledgers, seals, segments
 log = logging.getLogger(__name__)
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+LOCK = "lock"
 SEGMENTS, KEYS, SUBJECTS, BUNDLES = "segments", "keys", "subjects", "bundles"
 """Folders of a ledger: what is verified, its own keys, the keys of subjects, what decided by its digest."""
 
@@ -128,6 +131,7 @@ class Ledger(Reader):
         anchor: what keeps anchors, for the ledger's id. ended: called when the ledger was closed and nothing more is anchored.
         """
         self._ended = ended
+        self._held: int | None = None
         try:
             self._open(folder, clock=clock, anchor=anchor, disk=disk or disks.RealDisk())
         except (
@@ -136,8 +140,10 @@ class Ledger(Reader):
             segments.Unreadable,
             canonical.NotCanonical,
         ) as error:
+            self._let_go()
             raise Unusable(f"The decision ledger in {folder} cannot be used: {error}") from error
         except OSError as error:
+            self._let_go()
             raise Unusable(
                 f"The decision ledger in {folder} cannot be opened: {error.strerror or error}"
             ) from error
@@ -149,6 +155,8 @@ class Ledger(Reader):
         for needed in (folder, folder / KEYS, folder / SUBJECTS, folder / SEGMENTS, folder / BUNDLES):
             secret_files.make_folder(needed, disk)
         self.folder, self._clock, self._disk = folder, clock, disk
+        if isinstance(disk, disks.RealDisk):
+            self._held = _held(folder)
         own = secret_files.load_or_make(folder / KEYS, disk)
         self._bundles = {name for name in disk.names(folder / BUNDLES) if _DIGEST.fullmatch(name)}
         self._keeping = threading.Lock()
@@ -257,6 +265,26 @@ class Ledger(Reader):
         self._journal.close()
         self._keys.close()
         self._ended()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Lets another process have it."""
+        held, self._held = self._held, None
+        if held is not None:
+            os.close(held)
+
+
+def _held(folder: Path) -> int:
+    """A descriptor that holds the folder for this process; the system frees it however the process ends. Raises Unusable."""
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise Unusable(
+            f"The decision ledger in {folder} is another server's; stop it, or name another data folder."
+        ) from error
+    return descriptor
 
 
 def _when_all(waiting: Sequence[Future[journal.Written]], done: Future[list[journal.Written]]) -> None:
