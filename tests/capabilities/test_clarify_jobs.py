@@ -357,3 +357,23 @@ def test_what_is_wrong_with_the_configuration_is_the_reason_of_the_failure(works
     name, _ = start(workshop, config(colour="red"), shop.as_csv(rows(10)))
     reason = ended(workshop, name, expect="Failed")["FailureReason"]
     assert "analysis_config.json: colour is not a key of an analysis" in reason
+
+
+def test_an_endpoint_that_explains_its_answers_is_refused_by_name(workshop: Workshop, model: str) -> None:
+    settings, endpoint = workshop.name("config"), workshop.name("endpoint")
+    shap = {"ShapBaselineConfig": {"ShapBaseline": "0,0,0,0,0"}}
+    workshop.sagemaker.create_endpoint_config(
+        EndpointConfigName=settings,
+        ProductionVariants=[workshop.variant(model)],
+        ExplainerConfig={"ClarifyExplainerConfig": {"ShapConfig": shap}},
+    )
+    workshop.sagemaker.create_endpoint(EndpointName=endpoint, EndpointConfigName=settings)
+    assert workshop.settled(endpoint)["EndpointStatus"] == "InService"
+    asked = config(
+        methods={"shap": {"baseline": [[0, 0, 0, 0, 0]]}},
+        predictor={"endpoint_name": endpoint, "content_type": "text/csv", "accept_type": "text/csv"},
+    )
+    name, _ = start(workshop, asked, shop.as_csv(rows(10)))
+    reason = ended(workshop, name, expect="Failed")["FailureReason"]
+    assert f"predictor.endpoint_name '{endpoint}' explains its answers (ExplainerConfig)" in reason
+    workshop.gone(endpoint)

@@ -92,15 +92,16 @@ class Platform:
 
     def model_of(self, endpoint_name: str) -> str:
         """The model behind an endpoint of one variant, "" otherwise."""
+        variants = self._settings_of(endpoint_name).get("ProductionVariants", [])
+        return str(variants[0].get("ModelName", "")) if len(variants) == 1 else ""
+
+    def _settings_of(self, endpoint_name: str) -> dict[str, Any]:
         try:
             endpoint = self._models.describe_endpoint(EndpointName=endpoint_name)
-            settings = self._models.describe_endpoint_config(
-                EndpointConfigName=endpoint["EndpointConfigName"]
-            )
+            found = self._models.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
         except _FAILURES as exc:
             raise faults.BadConfig("predictor.endpoint_name", f"{endpoint_name!r}: {_said(exc)}") from exc
-        variants = settings.get("ProductionVariants", [])
-        return str(variants[0].get("ModelName", "")) if len(variants) == 1 else ""
+        return dict(found)
 
     # --- endpoints
 
@@ -108,6 +109,12 @@ class Platform:
     def serving(self, predictor: config.Predictor) -> Iterator[str]:
         """The name of an endpoint that answers: the one that is there, or one that is gone when the context ends."""
         if predictor.endpoint_name:
+            if self._settings_of(predictor.endpoint_name).get("ExplainerConfig"):
+                raise faults.BadConfig(
+                    "predictor.endpoint_name",
+                    f"{predictor.endpoint_name!r} explains its answers (ExplainerConfig), and an analysis needs the model's "
+                    "own; give model_name, or an endpoint without an explainer.",
+                )
             yield predictor.endpoint_name
             return
         settings, endpoint = self._names(predictor)
