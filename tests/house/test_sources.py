@@ -139,7 +139,19 @@ def test_a_capability_has_a_page_and_keeps_its_kinds_in_one_place(name: str) -> 
 
 
 def test_every_test_file_lies_in_a_known_area() -> None:
-    areas = {"library", "proof", "kernel", "ledger", "engines", "capabilities", "wire", "journeys", "crash", "console", "house"}
+    areas = {
+        "library",
+        "proof",
+        "kernel",
+        "ledger",
+        "engines",
+        "capabilities",
+        "wire",
+        "journeys",
+        "crash",
+        "console",
+        "house",
+    }
     tests = [path for path in repository.sources("tests") if path.name.startswith("test_")]
     found = {path.relative_to(repository.ROOT / "tests").parts[0] for path in tests}
     assert found <= areas

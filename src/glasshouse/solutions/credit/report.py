@@ -51,7 +51,7 @@ def html(content: Content) -> str:
             fields=before.by_field,
             outcome="default",
             threshold=content.policy.threshold,
-            axis=charts.Axis(label=AXIS),
+            axis=charts.Axis(label=AXIS, lowers="lowers the risk", raises="raises the risk"),
             facts={
                 "Decision": before.verdict,
                 "Policy": f"{measure.policy}, version {measure.policy_version}, on {measure.on.isoformat()}",
