@@ -28,12 +28,13 @@ TRUST = json.dumps(
 
 
 @pytest.fixture(scope="module")
-def role(workshop: Workshop) -> str:
+def role(workshop: Workshop) -> Iterator[str]:
     """A role of our own; its ARN."""
     answer = workshop.iam.create_role(
         RoleName="Analyst", AssumeRolePolicyDocument=TRUST, Tags=[{"Key": "team", "Value": "risk"}]
     )
-    return str(answer["Role"]["Arn"])
+    yield str(answer["Role"]["Arn"])
+    workshop.iam.delete_role(RoleName="Analyst")
 
 
 def test_the_root_identity_is_an_assumed_role_as_get_execution_role_needs(workshop: Workshop) -> None:

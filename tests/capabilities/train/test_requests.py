@@ -153,13 +153,18 @@ def test_a_request_that_cannot_be_carried_out_says_why(
         workshop.sagemaker.create_training_job(**workshop.training_request(**change))
 
 
+def prefix_of(jobs: list[str]) -> str:
+    return jobs[0].removesuffix("0")
+
+
 @pytest.fixture(scope="module")
 def jobs(workshop: Workshop) -> list[str]:
     """Two jobs that ended well and one that failed, oldest first."""
     ends = {"pass": "Completed", "print('x')": "Completed", "raise SystemExit(1)": "Failed"}
+    prefix = workshop.name("listed")
     names = []
     for i, (code, end) in enumerate(ends.items()):
-        name = f"listed-{i}"
+        name = f"{prefix}-{i}"
         request = workshop.program(
             code,
             TrainingJobName=name,
@@ -190,15 +195,15 @@ def names_of(answer: shop.Document) -> list[str]:
 
 def test_lists_filter_sort_and_page(workshop: Workshop, jobs: list[str]) -> None:
     ask = workshop.sagemaker.list_training_jobs
-    assert names_of(ask(NameContains="listed-")) == jobs[::-1]
-    assert names_of(ask(NameContains="listed-", SortBy="Name", SortOrder="Ascending")) == jobs
-    assert names_of(ask(NameContains="listed-", StatusEquals="Failed")) == [jobs[2]]
+    assert names_of(ask(NameContains=prefix_of(jobs))) == jobs[::-1]
+    assert names_of(ask(NameContains=prefix_of(jobs), SortBy="Name", SortOrder="Ascending")) == jobs
+    assert names_of(ask(NameContains=prefix_of(jobs), StatusEquals="Failed")) == [jobs[2]]
     created, hour = workshop.training(jobs[1])["CreationTime"], datetime.timedelta(hours=1)
-    assert names_of(ask(NameContains="listed-", CreationTimeAfter=created - hour)) == jobs[::-1]
-    assert names_of(ask(NameContains="listed-", CreationTimeAfter=created + hour)) == []
-    assert names_of(ask(NameContains="listed-", LastModifiedTimeBefore=created - hour)) == []
+    assert names_of(ask(NameContains=prefix_of(jobs), CreationTimeAfter=created - hour)) == jobs[::-1]
+    assert names_of(ask(NameContains=prefix_of(jobs), CreationTimeAfter=created + hour)) == []
+    assert names_of(ask(NameContains=prefix_of(jobs), LastModifiedTimeBefore=created - hour)) == []
     pages = workshop.sagemaker.get_paginator("list_training_jobs").paginate(
-        NameContains="listed-", PaginationConfig={"PageSize": 1}
+        NameContains=prefix_of(jobs), PaginationConfig={"PageSize": 1}
     )
     assert [name for page in pages for name in names_of(page)] == jobs[::-1]
 
@@ -225,7 +230,7 @@ def test_a_job_is_found_by_its_members_and_tags(workshop: Workshop, jobs: list[s
         )
         return [one["TrainingJob"]["TrainingJobName"] for one in answer["Results"]]
 
-    by_name = {"Name": "TrainingJobName", "Operator": "Contains", "Value": "listed-"}
+    by_name = {"Name": "TrainingJobName", "Operator": "Contains", "Value": prefix_of(jobs)}
     assert found(by_name) == jobs
     assert found(by_name, {"Name": "Tags.number", "Operator": "Equals", "Value": "1"}) == [jobs[1]]
     assert found(by_name, {"Name": "TrainingJobStatus", "Operator": "Equals", "Value": "Failed"}) == [jobs[2]]
