@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import urllib.parse
+from collections.abc import Iterator
 
 import boto3
 import pytest
