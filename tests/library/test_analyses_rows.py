@@ -8,22 +8,12 @@ import pytest
 
 from glasskit import trees
 from glasskit.analyses import questions, rows
+from tests.library import tree_games
 
 
 def of_towns(source: str) -> trees.Ensemble:
     """A model that asks whether the town is the second of two."""
-    tree = trees.Tree(
-        feature=[0, -1, -1],
-        test=[trees.Test.IN_SET, 0, 0],
-        threshold=[0.0, 0, 0],
-        missing=[2, 0, 0],
-        default_left=[False] * 3,
-        left=[1, -1, -1],
-        right=[2, -1, -1],
-        value=[0.0, -1.0, 1.0],
-        cover=[2.0, 1.0, 1.0],
-        categories={0: frozenset({1})},
-    )
+    tree = tree_games.tree_of_two_categories()
     return trees.Ensemble(
         trees=(tree,), feature_names=("town",), source=source, levels={0: ("north", "south")}
     )

@@ -316,18 +316,7 @@ def test_levers_that_contradict_themselves_are_refused(parts: dict[str, object])
 
 
 def test_a_category_is_not_a_number() -> None:
-    tree = trees.Tree(
-        feature=[0, -1, -1],
-        test=[trees.Test.IN_SET, 0, 0],
-        threshold=[0.0, 0, 0],
-        missing=[2, 0, 0],
-        default_left=[False] * 3,
-        left=[1, -1, -1],
-        right=[2, -1, -1],
-        value=[0.0, -1.0, 1.0],
-        cover=[2.0, 1.0, 1.0],
-        categories={0: frozenset({1})},
-    )
+    tree = tree_games.tree_of_two_categories()
     with pytest.raises(recourse.LeverInvalid, match="category"):
         recourse.find(model(tree), [2.0, 1.0], [AMOUNT], at_most=0.5)
     kind = recourse.Choice(name="kind", options={"b": {"amount": 1.0}, "c": {"amount": 2.0}})

@@ -179,3 +179,19 @@ def shapley_interactions(worth: Callable[[frozenset[int]], float]) -> np.ndarray
     matrix += matrix.T
     np.fill_diagonal(matrix, shapley_values(worth) - matrix.sum(axis=1))
     return matrix
+
+
+def tree_of_two_categories() -> trees.Tree:
+    """A stump that asks whether the first feature is category 1."""
+    return trees.Tree(
+        feature=[0, -1, -1],
+        test=[trees.Test.IN_SET, 0, 0],
+        threshold=[0.0, 0, 0],
+        missing=[2, 0, 0],
+        default_left=[False] * 3,
+        left=[1, -1, -1],
+        right=[2, -1, -1],
+        value=[0.0, -1.0, 1.0],
+        cover=[2.0, 1.0, 1.0],
+        categories={0: frozenset({1})},
+    )
