@@ -240,3 +240,16 @@ class TestStandAlone:
         (tmp_path / "anchors").write_text("nonsense\n")
         assert main([str(tmp_path), "--anchor", str(tmp_path / "anchors")]) == 2
         assert "line 1: not an anchor" in capsys.readouterr().err
+
+
+def test_a_start_on_a_segment_with_more_than_whole_records_says_so(
+    copy: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with books.opened(copy):
+        assert "ledger.left_behind" not in caplog.messages
+    with files(copy)[-1].open("ab") as file:
+        file.write(b"torn")
+    with books.opened(copy):
+        (told,) = [one for one in caplog.records if one.message == "ledger.left_behind"]
+    assert told.__dict__["n_bytes"] == 4
+    assert "glasshouse verify" in told.__dict__["advice"]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 from glasshouse.kernel.disk import Disk
 from glasshouse.kernel.ledger import journal
 from glassproof import canonical, hashes, seals, segments
+
+log = logging.getLogger(__name__)
+
+_ADVICE = "torn by a crash, or damaged: run glasshouse verify, which tells the two apart"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +64,9 @@ def _read_back(folder: Path, names: list[str], disk: Disk) -> list[_Segment]:
                 continue
             raise
         frames = _whole_frames(data[:whole], header)
+        left = len(data[:whole]) - (frames[-1].end if frames else header.size_bytes)
+        if left:
+            log.warning("ledger.left_behind", extra={"file": name, "n_bytes": left, "advice": _ADVICE})
         read.insert(0, _Segment(ledger=header.fields["ledger"], header=header, frames=frames))
         whole = header.fields["previous_size"]
         if any(_kind(frame) == seals.KIND for frame in frames):
